@@ -1,0 +1,78 @@
+from typing import Any
+
+from keras import ops
+
+from mtlzoo.balancing._solvers._interior_point import minimize_nonnegative
+
+_TOLERANCE = 1e-9
+_FIRST_ORDER_ITERATIONS = 100
+_RIDGE = 1e-10
+
+
+def project_onto_dual_cone(correlations: Any, weights: Any) -> Any:
+    """Return the weights of the projections of weighted sums onto the dual cone.
+
+    The dual cone holds the updates that conflict with no row of the Jacobian. For unit
+    rows with inner products `C`, the projection of the combination with weights `u` is
+    the one with weights `v >= u` that minimises `v' C v`; then `C v >= 0`.
+
+    Accelerated projected gradient with adaptive restarts solves all rows of `weights`
+    at once and is enough where the gradients are far from dependent, as those of
+    networks are; what it leaves unsolved goes to the interior-point method.
+
+    Args:
+        correlations: float64 tensor of shape `(num_tasks, num_tasks)`, positive
+            semidefinite with ones on the diagonal.
+        weights: float64 tensor of shape `(num_updates, num_tasks)`.
+
+    Returns:
+        A tensor of shape `(num_updates, num_tasks)`.
+
+    Reference:
+        Brendan O'Donoghue and Emmanuel Candès, "Adaptive Restart for Accelerated
+        Gradient Schemes", Foundations of Computational Mathematics 2015.
+    """
+    size = correlations.shape[-1]
+    correlations = correlations + _RIDGE * ops.eye(size, dtype="float64")
+    # Scaled so that the steps below need no thought about units.
+    unit = ops.max(ops.abs(weights), axis=-1, keepdims=True)
+    unit = ops.where(unit > 0, unit, 1.0)
+    linear = ops.matmul(weights / unit, correlations)
+    lipschitz = ops.max(ops.sum(ops.abs(correlations), axis=-1))
+
+    def iterate(
+        step: Any, added: Any, ahead: Any, momentum: Any, _: Any
+    ) -> tuple[Any, ...]:
+        gradient = ops.matmul(ahead, correlations) + linear
+        new = ops.maximum(ahead - gradient / lipschitz, 0.0)
+        change = new - added
+        uphill = ops.sum((ahead - new) * change, axis=-1, keepdims=True) > 0
+        momentum = ops.where(uphill, 1.0, momentum)
+        following = 0.5 + ops.sqrt(0.25 + momentum**2)
+        ahead_of_new = new + (momentum - 1.0) / following * change
+        error = ops.max(ops.abs(new - ahead)) * lipschitz
+        return step + 1, new, ahead_of_new, following, error
+
+    start = ops.zeros_like(weights)
+    _, added, _, _, error = ops.while_loop(
+        lambda step, added, ahead, momentum, error: ops.logical_and(
+            step < _FIRST_ORDER_ITERATIONS, error > _TOLERANCE
+        ),
+        iterate,
+        (
+            ops.zeros((), "int32"),
+            start,
+            start,
+            ops.ones_like(unit),
+            ops.ones((), "float64"),
+        ),
+    )
+    added = ops.cond(
+        error > _TOLERANCE,
+        lambda: minimize_nonnegative(
+            lambda x, _: (ops.matmul(x, correlations) + linear, correlations),
+            ops.ones_like(weights),
+        ),
+        lambda: added,
+    )
+    return weights + unit * added

@@ -1,0 +1,117 @@
+from collections.abc import Sequence
+from typing import Any, Self
+
+import keras
+import numpy as np
+
+from mtlzoo._registry import FEATURES
+from mtlzoo.errors import DataError
+from mtlzoo.features._base import Feature
+
+
+@FEATURES.register("text")
+@keras.saving.register_keras_serializable("mtlzoo")
+class Text(Feature):
+    """A string, split into lower-case words and embedded, one vector a word.
+
+    Words are what is left between white space once punctuation is gone. A word that is
+    not in the vocabulary shares one out-of-vocabulary embedding; steps after the last
+    word are masked.
+
+    Args:
+        vocabulary: the known words, most frequent first by habit.
+        length: how many words are read; longer texts are cut, shorter ones padded.
+        dimension: of the embedding.
+
+    Example:
+
+    ```python
+    Text.from_values(train["review"], size=5000, length=64)
+    ```
+    """
+
+    form = "sequence"
+    dtype = "string"
+
+    def __init__(
+        self, vocabulary: Sequence[str], *, length: int = 64, dimension: int = 64
+    ) -> None:
+        self.vocabulary = [str(word) for word in vocabulary]
+        self.length = length
+        self.dimension = dimension
+        if not self.vocabulary or length < 1 or dimension < 1:
+            raise DataError(
+                "A Text feature needs at least one word, a length and a dimension of "
+                f"at least 1. Received: {len(self.vocabulary)} words, length={length}, "
+                f"dimension={dimension}."
+            )
+
+    @classmethod
+    def from_values(cls, values: Any, *, size: int = 10_000, **options: Any) -> Self:
+        """Return a feature whose vocabulary is the `size` most frequent words.
+
+        Args:
+            values: the training texts, shape `(rows,)`.
+            size: of the vocabulary.
+            **options: any other argument of the constructor.
+        """
+        layer = keras.layers.TextVectorization(max_tokens=size + 2)
+        layer.adapt(np.asarray(values, "str"))
+        # The first two entries are padding and the out-of-vocabulary mark.
+        return cls(layer.get_vocabulary()[2:], **options)
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        return ()
+
+    def encode(self, inputs: Any, name: str) -> Any:
+        words = keras.layers.TextVectorization(
+            vocabulary=self.vocabulary,
+            output_sequence_length=self.length,
+            name=f"{name}.words",
+        )(inputs)
+        return keras.layers.Embedding(
+            len(self.vocabulary) + 2,
+            self.dimension,
+            mask_zero=True,
+            name=f"{name}.embedding",
+        )(words)
+
+
+@FEATURES.register("tokens")
+@keras.saving.register_keras_serializable("mtlzoo")
+class Tokens(Feature):
+    """A row of token ids, embedded, one vector a step; id 0 is padding and masked.
+
+    Args:
+        vocabulary_size: the number of ids, padding included.
+        length: steps a row, or `None` for any.
+        dimension: of the embedding.
+    """
+
+    form = "sequence"
+    dtype = "int32"
+
+    def __init__(
+        self, vocabulary_size: int, *, length: int | None = None, dimension: int = 64
+    ) -> None:
+        self.vocabulary_size = vocabulary_size
+        self.length = length
+        self.dimension = dimension
+        if vocabulary_size < 2:
+            raise DataError(
+                "`vocabulary_size` must be at least 2: padding and one token. "
+                f"Received: vocabulary_size={vocabulary_size}."
+            )
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        return (self.length,)
+
+    def encode(self, inputs: Any, name: str) -> Any:
+        return keras.layers.Embedding(
+            self.vocabulary_size,
+            self.dimension,
+            mask_zero=True,
+            name=f"{name}.embedding",
+        )(inputs)

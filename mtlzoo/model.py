@@ -1,0 +1,360 @@
+"""The model class: a functional Keras model that knows its tasks."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import keras
+from keras import ops
+
+from mtlzoo import _data, balancing as balancing_package
+from mtlzoo._losses import TaskLoss, task_loss, weights_of
+from mtlzoo._meters import TaskMeter
+from mtlzoo.errors import LabelError, TaskError
+from mtlzoo.tasks import Task, check_tasks
+
+__all__ = ["MultiTaskModel"]
+
+
+@keras.saving.register_keras_serializable("mtlzoo")
+class MultiTaskModel(keras.Model):
+    """A functional Keras model with one output a task, keyed by the task's name.
+
+    Made by `mtlzoo.build`, or from any multi-output functional model by
+    `MultiTaskModel.from_functional`. It trains, evaluates, predicts, saves and loads as
+    every Keras model does, and in addition:
+
+    - labels may be missing: NaN, a task's own `missing` value, or no key in `y` at all;
+    - sample weights may be given for some of the tasks only;
+    - `balancing` combines the tasks' losses or gradients;
+    - inputs may be NumPy arrays of strings and dates, or a data frame.
+
+    Logs and history hold `loss` (what is minimised), and for each task `<task>_loss`
+    (before weighting) and `<task>_<metric>`.
+
+    Attributes:
+        tasks: the tasks, in order.
+        balancing: how their losses or gradients are combined.
+    """
+
+    # Keras revives a functional subclass only if its constructor has this signature.
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        tasks = kwargs.pop("tasks", ())
+        super().__init__(*args, **kwargs)
+        self.tasks = tuple(tasks)
+        self.balancing: Any = None
+        self._meters: dict[str, TaskMeter] = {}
+
+    @classmethod
+    def from_functional(
+        cls,
+        model: keras.Model,
+        tasks: Sequence[Task],
+        *,
+        balancing: Any = None,
+        optimizer: Any = "adam",
+        **compile_options: Any,
+    ) -> Self:
+        """Return a multi-task model that has the layers and weights of `model`.
+
+        Args:
+            model: a functional model whose outputs are a dict keyed by the tasks' names,
+                or a list in the order of `tasks`.
+            tasks: one for each output; their activation is the model's own affair.
+            balancing: a name of `mtlzoo.list_balancing()` or an object.
+            optimizer: a Keras optimizer or its name.
+            **compile_options: other arguments of `compile`.
+
+        Raises:
+            TaskError: the outputs don't match the tasks.
+        """
+        tasks = check_tasks(tasks)
+        outputs = getattr(model, "output", None)
+        if isinstance(outputs, list | tuple) and len(outputs) == len(tasks):
+            outputs = dict(zip((task.name for task in tasks), outputs, strict=True))
+        elif not isinstance(outputs, Mapping | list | tuple) and len(tasks) == 1:
+            outputs = {tasks[0].name: outputs}
+        names = [task.name for task in tasks]
+        if not isinstance(outputs, Mapping) or set(outputs) != set(names):
+            found = list(outputs) if isinstance(outputs, Mapping) else outputs
+            raise TaskError(
+                "from_functional needs a functional model with one output a task. "
+                f"Tasks: {names}. Outputs of {model.name!r}: {found}."
+            )
+        inputs = {tensor.name: tensor for tensor in model.inputs}
+        made = cls(
+            inputs,
+            {name: outputs[name] for name in names},
+            name=model.name,
+            tasks=tasks,
+        )
+        made.compile(optimizer, balancing=balancing, **compile_options)
+        return made
+
+    # Compiling, and the config that a saved model carries.
+
+    def compile(
+        self,
+        optimizer: Any = "adam",
+        loss: Mapping[str, Any] | None = None,
+        loss_weights: Mapping[str, float] | None = None,
+        metrics: Mapping[str, list[Any]] | None = None,
+        weighted_metrics: Mapping[str, list[Any]] | None = None,
+        balancing: Any = None,
+        jit_compile: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """Set how the model trains; `build` has called this already.
+
+        Args:
+            optimizer: a Keras optimizer or its name.
+            loss: for some of the tasks, a loss in place of the task's own.
+            loss_weights: likewise, loss weights.
+            metrics: likewise, lists of metrics.
+            weighted_metrics: more metrics, which take sample weights into account.
+            balancing: a name of `mtlzoo.list_balancing()`, an object, or `None` for the
+                plain sum of the weighted losses.
+            jit_compile: whether to use XLA; on a CPU it makes convolutions slower.
+            **kwargs: other arguments of `keras.Model.compile`.
+        """
+        changes = {"loss": loss, "loss_weight": loss_weights, "metrics": metrics}
+        self.tasks = self._changed_tasks(changes)
+        self._weighted_metrics = {**(weighted_metrics or {})}
+        self._options = kwargs
+        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+        self.balancing = balancing_package.get(balancing)
+        if not self.balancing.built:
+            self.balancing.build(len(self.tasks))
+        self._meters = {
+            task.name: TaskMeter(task, self._weighted_metrics.get(task.name))
+            for task in self.tasks
+        }
+
+    def _changed_tasks(self, changes: Mapping[str, Any]) -> tuple[Task, ...]:
+        names = [task.name for task in self.tasks]
+        for argument, by_task in changes.items():
+            if by_task is None:
+                continue
+            if not isinstance(by_task, Mapping) or set(by_task) - set(names):
+                raise TaskError(
+                    f"`{argument}` must be a dict keyed by tasks among {names}. "
+                    f"Received: {by_task!r}."
+                )
+        changed = []
+        for task in self.tasks:
+            new = {
+                argument: by_task[task.name]
+                for argument, by_task in changes.items()
+                if by_task and task.name in by_task
+            }
+            changed.append(
+                type(task)(**{**task.get_config(), **new}) if new else task
+            )
+        return tuple(changed)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config["tasks"] = [
+            keras.saving.serialize_keras_object(task) for task in self.tasks
+        ]
+        return config
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> Self:
+        config = dict(config)
+        tasks = config.pop("tasks", [])
+        model = super().from_config(config, custom_objects=custom_objects)
+        model.tasks = tuple(keras.saving.deserialize_keras_object(one) for one in tasks)
+        return model
+
+    def get_compile_config(self) -> dict[str, Any]:
+        if not self.compiled:
+            return {}
+        return {
+            key: keras.saving.serialize_keras_object(value)
+            for key, value in {
+                "optimizer": self.optimizer,
+                "weighted_metrics": self._weighted_metrics,
+                "balancing": self.balancing,
+                "jit_compile": bool(self.jit_compile),
+                **self._options,
+            }.items()
+        }
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    # One step.
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        return [*super().metrics, *self._meters.values()]
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """Return the loss that is minimised, and count each task's loss and metrics."""
+        losses = self.task_losses(y, y_pred, sample_weight)
+        vector, present = self.loss_vector(losses)
+        total = self.balancing.total(vector, present)
+        if self.losses:
+            total += super().compute_loss(x, training=training)
+        return total
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        return self.get_metrics_result()
+
+    def task_losses(
+        self, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, TaskLoss]:
+        """Return the loss of each task whose labels are in `y`, and update its meter.
+
+        Args:
+            y: labels by task name; tasks may be absent.
+            y_pred: predictions by task name.
+            sample_weight: weights by task name, or one tensor for all, or `None`.
+        """
+        y = self._labels_by_task(y)
+        losses = {}
+        for task in self.tasks:
+            if task.name not in y:
+                continue
+            weights = weights_of(task, sample_weight)
+            one = task_loss(task, y[task.name], y_pred[task.name], weights)
+            meter = self._meters[task.name]
+            meter.update_loss(one.mean, one.weight)
+            meter.update_state(
+                one.labels, y_pred[task.name], one.label_present, one.label_weights
+            )
+            losses[task.name] = one
+        return losses
+
+    def loss_vector(self, losses: Mapping[str, TaskLoss]) -> tuple[Any, Any]:
+        """Return all tasks' weighted losses and whether each has labels.
+
+        Returns:
+            Two tensors of shape `(num_tasks,)`: floats, 0 where a task has no label,
+            and booleans.
+        """
+        vector = [
+            losses[task.name].loss * task.loss_weight
+            if task.name in losses
+            else ops.zeros(())
+            for task in self.tasks
+        ]
+        present = [
+            losses[task.name].present
+            if task.name in losses
+            else ops.convert_to_tensor(False)
+            for task in self.tasks
+        ]
+        return ops.stack(vector), ops.stack(present)
+
+    def _labels_by_task(self, y: Any) -> Mapping[str, Any]:
+        if not isinstance(y, Mapping) and len(self.tasks) == 1 and y is not None:
+            return {self.tasks[0].name: y}
+        names = [task.name for task in self.tasks]
+        if not isinstance(y, Mapping) or not set(y) <= set(names) or not y:
+            found = sorted(y) if isinstance(y, Mapping) else type(y).__name__
+            raise LabelError(
+                "Labels must be a dict keyed by task; tasks without labels may be "
+                f"absent. Tasks: {names}. Received: {found}."
+            )
+        return y
+
+    # Data in, as people have it.
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: Any = None,
+        sample_weight: Any = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
+        """Train the model, as `keras.Model.fit`; see there for the other arguments.
+
+        Args:
+            x: a dict of arrays by input name, a data frame, a `tf.data.Dataset` of
+                `(x, y)` or `(x, y, sample_weight)`, or whatever else Keras takes.
+            y: a dict of arrays by task name, or a data frame. Tasks may be absent.
+            sample_weight: a dict of arrays by task name, where tasks may be absent, or
+                one array for all tasks.
+            class_weight: must be `None`: class weights belong to a task.
+
+        Raises:
+            DataError: inputs are missing or have the wrong shape.
+            LabelError: labels have the wrong name, shape or range.
+        """
+        if class_weight is not None:
+            raise LabelError(
+                "Class weights belong to a task, since the classes of tasks differ: "
+                "tasks.Binary('click', class_weight={1: 5.0})."
+            )
+        if validation_data is not None:
+            validation_data = _data.prepare_validation(self, validation_data)
+        x, y, sample_weight = _data.prepare(self, x, y, sample_weight)
+        with _data.running():
+            return super().fit(
+                x,
+                y,
+                batch_size=batch_size,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                validation_split=validation_split,
+                validation_data=validation_data,
+                shuffle=shuffle,
+                sample_weight=sample_weight,
+                **kwargs,
+            )
+
+    def evaluate(
+        self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Return losses and metrics, as `keras.Model.evaluate`; data as in `fit`."""
+        x, y, weights = _data.prepare(self, x, y, kwargs.pop("sample_weight", None))
+        with _data.running():
+            return super().evaluate(x, y, *args, sample_weight=weights, **kwargs)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return predictions by task name, as `keras.Model.predict`; data as in `fit`."""
+        x, _, _ = _data.prepare(self, x, labelled=False)
+        return super().predict(x, *args, **kwargs)
+
+    # Looking inside.
+
+    @property
+    def representation_model(self) -> keras.Model:
+        """A model of the same layers that gives each task's representation."""
+        tensors = {
+            task.name: self.get_layer(f"representation.{task.name}").output
+            for task in self.tasks
+        }
+        return keras.Model(self.input, tensors, name=f"{self.name}.representations")
+
+    def representations(self, x: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return the representation of each task, by task name, for the rows of `x`.
+
+        Args:
+            x: inputs, as for `predict`.
+            **kwargs: other arguments of `predict`.
+        """
+        x, _, _ = _data.prepare(self, x, labelled=False)
+        return self.representation_model.predict(x, **kwargs)
