@@ -80,13 +80,14 @@ def build(
             f"{', '.join(clash)}: both an input and a task. A model that is given its "
             "answer learns to copy it; take the label out of the inputs."
         )
-    trunk = trunks.default(sources) if trunk is None else trunks.get(trunk)
+    trunk = sharing.default_trunk(sources) if trunk is None else trunks.get(trunk)
     outputs = sharing.connect(sources, trunk, tasks, _Heads(head, tasks, sources))
     model = MultiTaskModel(
         {key: source.tensor for key, source in sources.items()},
-        outputs.predictions,
+        {**outputs.predictions, **outputs.derived},
         name=name or (architecture if isinstance(architecture, str) else None),
         tasks=tasks,
+        penalties=outputs.penalties,
     )
     model.compile(optimizer, balancing=balancing)
     return model

@@ -86,17 +86,25 @@ def prepare_inputs(model: Any, x: Any) -> dict[str, Any]:
 def running() -> Iterator[None]:
     """Run a loop of Keras, and say what went wrong with labels as a `LabelError`."""
     try:
-        with warnings.catch_warnings():
-            # A task without labels in a batch trains none of its variables: that is
-            # what is meant to happen, and no mistake to warn of.
-            warnings.filterwarnings("ignore", message="Gradients do not exist")
-            yield
+        yield
     except Exception as error:
         text = str(error)
         if _MARK not in text:
             raise
         message = text.split(_MARK, 1)[1].split("\n", 1)[0].strip(" '\"]")
         raise LabelError(message) from None
+
+
+@contextlib.contextmanager
+def untrained_tasks() -> Iterator[None]:
+    """Let a step train some of the variables only, without a warning.
+
+    A task without labels in a batch trains none of its variables: that is what is meant
+    to happen, and no mistake to warn of.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Gradients do not exist")
+        yield
 
 
 def _is_table(value: Any) -> bool:

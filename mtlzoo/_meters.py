@@ -1,5 +1,6 @@
 """What a task reports while it trains: its loss and its metrics, over labelled rows."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -83,3 +84,17 @@ class TaskMeter(keras.metrics.Metric):
         return {
             f"{self.task.name}_{metric.name}": metric.result() for metric in self._all
         }
+
+
+class Meters:
+    """The meters of a model by task name.
+
+    A plain object, not a dict: Keras would track a dict's metrics as the model's own,
+    save them, and keep those of an earlier `compile`.
+    """
+
+    def __init__(self, meters: Mapping[str, TaskMeter] | None = None) -> None:
+        self.by_task = dict(meters or {})
+
+    def __getitem__(self, name: str) -> TaskMeter:
+        return self.by_task[name]

@@ -8,8 +8,9 @@ from keras import ops
 
 from mtlzoo import _data, balancing as balancing_package
 from mtlzoo._losses import TaskLoss, task_loss, weights_of
-from mtlzoo._meters import TaskMeter
+from mtlzoo._meters import Meters, TaskMeter
 from mtlzoo.errors import LabelError, TaskError
+from mtlzoo.sharing._supervision import supervised
 from mtlzoo.tasks import Task, check_tasks
 
 __all__ = ["MultiTaskModel"]
@@ -34,15 +35,19 @@ class MultiTaskModel(keras.Model):
     Attributes:
         tasks: the tasks, in order.
         balancing: how their losses or gradients are combined.
+        penalties: functions of the model's weights that an architecture adds to the
+            loss, such as a distance between the networks of two tasks.
     """
 
     # Keras revives a functional subclass only if its constructor has this signature.
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         tasks = kwargs.pop("tasks", ())
+        penalties = kwargs.pop("penalties", ())
         super().__init__(*args, **kwargs)
         self.tasks = tuple(tasks)
+        self.penalties = tuple(penalties)
         self.balancing: Any = None
-        self._meters: dict[str, TaskMeter] = {}
+        self._meters = Meters()
 
     @classmethod
     def from_functional(
@@ -124,10 +129,12 @@ class MultiTaskModel(keras.Model):
         self.balancing = balancing_package.get(balancing)
         if not self.balancing.built:
             self.balancing.build(len(self.tasks))
-        self._meters = {
-            task.name: TaskMeter(task, self._weighted_metrics.get(task.name))
-            for task in self.tasks
-        }
+        self._meters = Meters(
+            {
+                task.name: TaskMeter(task, self._weighted_metrics.get(task.name))
+                for task in self.tasks
+            }
+        )
 
     def _changed_tasks(self, changes: Mapping[str, Any]) -> tuple[Task, ...]:
         names = [task.name for task in self.tasks]
@@ -156,6 +163,9 @@ class MultiTaskModel(keras.Model):
         config["tasks"] = [
             keras.saving.serialize_keras_object(task) for task in self.tasks
         ]
+        config["penalties"] = [
+            keras.saving.serialize_keras_object(one) for one in self.penalties
+        ]
         return config
 
     @classmethod
@@ -164,8 +174,11 @@ class MultiTaskModel(keras.Model):
     ) -> Self:
         config = dict(config)
         tasks = config.pop("tasks", [])
+        penalties = config.pop("penalties", [])
         model = super().from_config(config, custom_objects=custom_objects)
-        model.tasks = tuple(keras.saving.deserialize_keras_object(one) for one in tasks)
+        revive = keras.saving.deserialize_keras_object
+        model.tasks = tuple(revive(one) for one in tasks)
+        model.penalties = tuple(revive(one) for one in penalties)
         return model
 
     def get_compile_config(self) -> dict[str, Any]:
@@ -188,9 +201,26 @@ class MultiTaskModel(keras.Model):
 
     # One step.
 
+    def train_step(self, data: Any) -> dict[str, Any]:
+        with _data.untrained_tasks():
+            result: dict[str, Any] = super().train_step(data)
+        return result
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        with supervised(data):
+            return super().train_step(data)
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        with supervised(data):
+            return super().test_step(data)
+
+    @property
+    def losses(self) -> list[Any]:
+        return [*super().losses, *(penalty(self) for penalty in self.penalties)]
+
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        return [*super().metrics, *self._meters.values()]
+        return [*super().metrics, *self._meters.by_task.values()]
 
     def compute_loss(
         self,

@@ -117,19 +117,10 @@ class TestMissingLabels:
 
     def test_keys_may_differ_from_batch_to_batch(self):
         x, y = two_task_data()
-
-        class Alternate(keras.utils.PyDataset):
-            def __len__(self):
-                return 4
-
-            def __getitem__(self, index):
-                name = ("click", "buy")[index % 2]
-                return x, {name: y[name]}
-
         model = two_task_model()
-        history = model.fit(Alternate(), verbose=0, epochs=1).history
-        assert history["click_loss"][0] > 0
-        assert history["buy_loss"][0] > 0
+        for name in ("click", "buy", "click"):
+            result = model.train_on_batch(x, {name: y[name]}, return_dict=True)
+            assert result[f"{name}_loss"] > 0
 
 
 class TestSampleWeights:
@@ -245,7 +236,9 @@ class TestKerasFeatures:
         x, y = two_task_data(64)
         model = two_task_model()
         model.compile(steps_per_execution=2)
-        stop = keras.callbacks.EarlyStopping("val_buy_loss", patience=1, min_delta=9.0)
+        stop = keras.callbacks.EarlyStopping(
+            "val_buy_loss", mode="min", patience=1, min_delta=9.0
+        )
         checkpoint = keras.callbacks.ModelCheckpoint(
             tmp_path / "best.keras", monitor="val_loss"
         )
@@ -283,9 +276,9 @@ class TestKerasFeatures:
     def test_weights_file_and_batch_methods(self, tmp_path):
         x, y = two_task_data()
         model, other = two_task_model(), two_task_model()
-        model.train_on_batch(x, y)
         model.save_weights(tmp_path / "m.weights.h5")
         other.load_weights(tmp_path / "m.weights.h5")
+        assert np.isfinite(other.test_on_batch(x, y, return_dict=True)["loss"])
         np.testing.assert_allclose(
             model.predict_on_batch(x)["buy"], other.predict_on_batch(x)["buy"]
         )
@@ -316,7 +309,7 @@ class TestKerasFeatures:
         model.fit(x, y, verbose=0)
         model.save(tmp_path / "m.keras")
         again = keras.saving.load_model(tmp_path / "m.keras")
-        assert again.optimizer.learning_rate == pytest.approx(0.3)
+        assert float(again.optimizer.learning_rate) == pytest.approx(0.3)
         assert again.steps_per_execution == 3
         expected = model.evaluate(x, y, verbose=0, return_dict=True)
         assert again.evaluate(x, y, verbose=0, return_dict=True) == pytest.approx(

@@ -69,30 +69,30 @@ def input_array(name: str, feature: Feature, values: Any) -> Any:
 
 
 def label_array(task: Task, values: Any) -> Any:
-    """Return labels as int32 or float32, in the shape and range that `task` declares.
+    """Return labels in the shape and range that `task` declares.
 
-    Class names become class indices.
+    Class indices are int32, all else is float32; class names become indices.
     """
     values = np.asarray(values)
     names = getattr(task, "class_names", None)
     if values.dtype.kind in "OUS" and names:
         values = _class_indices(task.name, names, values)
-    if values.dtype.kind not in "biuf":
+    try:
+        labels = values.astype("float32")
+    except (TypeError, ValueError) as error:
         raise LabelError(
-            f"Labels of task {task.name!r} must be numbers"
-            f"{f' or of {names}' if names else ''}. "
+            f"Labels of task {task.name!r} must be numbers. "
             f"Received: {values.ravel()[:3].tolist()}."
-        )
-    labels = values.astype("float32" if values.dtype.kind == "f" else "int32")
+        ) from error
     check_shape(task, labels.shape)
-    floats = labels.astype("float32", copy=False)
-    wrong = np.asarray(task.out_of_range(floats)) & np.asarray(task.labelled(floats))
+    wrong = np.asarray(task.out_of_range(labels)) & np.asarray(task.labelled(labels))
     if wrong.any():
         raise LabelError(
             f"Labels of task {task.name!r} must be {task.expected_range}. "
-            f"Received: {labels[wrong][0]} in row {np.argwhere(wrong)[0][0]}."
+            f"Received: {values[wrong][0]} in row {np.argwhere(wrong)[0][0]}."
         )
-    return labels
+    is_index = task.num_labels is not None and values.dtype.kind in "biu"
+    return values.astype("int32") if is_index else labels
 
 
 def check_rows(name: str, splits: Mapping[str, tuple[Any, Any]]) -> None:

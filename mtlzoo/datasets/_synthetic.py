@@ -59,8 +59,8 @@ def synthetic(
     *Modeling Task Relationships in Multi-task Learning with Multi-gate
     Mixture-of-Experts*, KDD 2018, section 3.2,
     <https://doi.org/10.1145/3219819.3220007>. The paper leaves `c`, `m`, `alpha` and
-    `beta` open. These are the values of the example of keras-mmoe; it draws `alpha` and
-    `beta`, here they are the same for every seed, for others leave up to 80 % noise.
+    `beta` open; these are the values of the example of keras-mmoe, for every seed. (To
+    draw `alpha` and `beta` anew would make 1 % to 80 % of the labels' variance noise.)
     """
     generator = np.random.default_rng(seed)
     weights = weight_vectors(generator, correlation, dimension)

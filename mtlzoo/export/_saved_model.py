@@ -81,7 +81,8 @@ def _write(model: keras.Model, folder: Path) -> None:
     try:
         signatures = trace(model)
         tf.saved_model.save(Servable(model, signatures), str(folder), signatures)
-    except (OSError, tf.errors.OpError) as error:
+    except (OSError, tf.errors.OpError, AssertionError) as error:
+        # TensorFlow asserts that each table and variable is one it can save.
         raise ExportError(f"Can't write {model.name!r}: {error}") from error
 
 

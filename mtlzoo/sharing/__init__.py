@@ -6,10 +6,16 @@ a recipe that `mtlzoo.build` carries out over any trunk; `mtlzoo list` shows the
 """
 
 from mtlzoo.sharing._base import Outputs, Sharing, mark_representation
+from mtlzoo.sharing._ml_mmoe import MLMMoE
+from mtlzoo.sharing._mmoe import MMoE
+from mtlzoo.sharing._omoe import OMoE
 from mtlzoo.sharing._shared_bottom import SharedBottom
 from mtlzoo.sharing._single_task import SingleTask
 
 __all__ = [
+    "MLMMoE",
+    "MMoE",
+    "OMoE",
     "Outputs",
     "SharedBottom",
     "Sharing",

@@ -1,10 +1,11 @@
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import keras
 
+from mtlzoo import trunks
 from mtlzoo._config import Configured
 from mtlzoo.tasks import Task, check_tasks
 from mtlzoo.trunks import Trunk
@@ -16,10 +17,21 @@ Head = Callable[[Task, Any], Any]
 
 @dataclass
 class Outputs:
-    """What an architecture gives: predictions and representations by task name."""
+    """What an architecture gives.
+
+    Attributes:
+        predictions: by task name.
+        representations: by task name.
+        derived: outputs of the model that no task trains, by name, such as a
+            probability under a condition.
+        penalties: functions from the model to a scalar, added to its loss; they may
+            read weights only, and are saved with the model.
+    """
 
     predictions: dict[str, Any]
     representations: dict[str, Any]
+    derived: dict[str, Any] = field(default_factory=dict)
+    penalties: list[Any] = field(default_factory=list)
 
 
 class Sharing(Configured, ABC):
@@ -35,6 +47,10 @@ class Sharing(Configured, ABC):
     min_tasks: ClassVar[int] = 1
     """The fewest tasks with which the method makes sense."""
 
+    def default_trunk(self, sources: Sources) -> Trunk:
+        """Return the trunk for inputs of these forms, where the caller names none."""
+        return trunks.default(sources)
+
     @abstractmethod
     def represent(
         self, sources: Sources, trunk: Trunk, tasks: Sequence[Task]
@@ -46,14 +62,18 @@ class Sharing(Configured, ABC):
     ) -> Outputs:
         """Return the predictions and representations of all tasks."""
         check_tasks(tasks, self.min_tasks)
-        representations = {
-            name: mark_representation(name, tensor)
-            for name, tensor in self.represent(sources, trunk, tasks).items()
-        }
-        predictions = {
-            task.name: head(task, representations[task.name]) for task in tasks
-        }
-        return Outputs(predictions, representations)
+        return predict(self.represent(sources, trunk, tasks), tasks, head)
+
+
+def predict(
+    representations: Mapping[str, Any], tasks: Sequence[Task], head: Head
+) -> Outputs:
+    """Name the representations, and apply each task's head to its own."""
+    marked = {
+        task.name: mark_representation(task.name, representations[task.name])
+        for task in tasks
+    }
+    return Outputs({task.name: head(task, marked[task.name]) for task in tasks}, marked)
 
 
 def mark_representation(name: str, tensor: Any) -> Any:

@@ -13,7 +13,12 @@ def test_ranks_each_metric_in_its_own_direction():
 
 
 def test_ties_share_the_mean_of_their_ranks():
-    results = {"a": {"auc": 0.9}, "b": {"auc": 0.9}, "c": {"auc": 0.5}, "d": {"auc": 0.9}}
+    results = {
+        "a": {"auc": 0.9},
+        "b": {"auc": 0.9},
+        "c": {"auc": 0.5},
+        "d": {"auc": 0.9},
+    }
     assert mean_rank(results, True) == {"a": 2.0, "b": 2.0, "d": 2.0, "c": 4.0}
     assert mean_rank(results, False) == {"c": 1.0, "a": 3.0, "b": 3.0, "d": 3.0}
 

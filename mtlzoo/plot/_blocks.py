@@ -1,0 +1,205 @@
+"""From the graph of a model to the few blocks that a person thinks of."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mtlzoo._graph import Step, steps
+
+# Layers that turn one raw input into numbers, and belong to the trunk that they feed.
+ENCODERS = {
+    "Calendar",
+    "Embedding",
+    "Flatten",
+    "GlobalAveragePooling1D",
+    "IntegerLookup",
+    "Masking",
+    "Normalization",
+    "Rescaling",
+    "Standardize",
+    "StringLookup",
+    "TextVectorization",
+}
+
+
+@dataclass(eq=False)
+class Block:
+    """One box of the drawing.
+
+    Attributes:
+        part: `"inputs"`, `"trunk"`, `"sharing"` or `"heads"`.
+        name: what sets it apart within its part; "" for the only one.
+        layers: what it consists of, in the order of the graph.
+        parents: the blocks that feed it.
+        copies: how many blocks of the same kind it stands for.
+    """
+
+    part: str
+    name: str
+    layers: list[Any] = field(default_factory=list)
+    parents: dict["Block", None] = field(default_factory=dict)
+    copies: int = 1
+
+    def follows(self, other: "Block") -> bool:
+        """Return whether data flows from `other` into this block."""
+        return any(
+            parent is other or parent.follows(other) for parent in self.parents
+        )
+
+
+def blocks(model: Any) -> list[Block]:
+    """Return the blocks of a functional model, each after those that feed it.
+
+    Layers that `mtlzoo.build` named are told apart by their names. Others belong to the
+    trunk when several outputs depend on them, and to the head of the one that does.
+    """
+    outputs = _named_outputs(model)
+    graph = steps(list(outputs.values()))
+    feeds = _outputs_fed(graph, outputs)
+    key_of = _Keys(graph, feeds, list(outputs))
+    found: list[Block] = []
+    newest: dict[tuple[str, str], Block] = {}
+    owner: dict[int, Block] = {}
+    for step in graph:
+        sources = list(dict.fromkeys(owner[id(one)] for one in step.inputs))
+        key = key_of(step.layer)
+        if key is None:  # too small to draw: it belongs to what came before
+            block = max(sources, key=found.index)
+        elif key in newest and not _would_loop(newest[key], sources):
+            block = newest[key]
+        else:
+            block = newest[key] = Block(*key)
+            found.append(block)
+        if key is not None:
+            block.layers.append(step.layer)
+        for source in sources:
+            if source is not block:
+                block.parents[source] = None
+        owner |= {id(tensor): block for tensor in step.outputs}
+    return _in_order(_stacked(_joined_inputs(found)))
+
+
+def _named_outputs(model: Any) -> dict[str, Any]:
+    output = model.output
+    if isinstance(output, Mapping):
+        return dict(output)
+    return dict(zip(model.output_names, model.outputs, strict=True))
+
+
+def _outputs_fed(graph: list[Step], outputs: dict[str, Any]) -> dict[int, set[str]]:
+    """Return the names of the outputs that depend on each layer, by its `id`."""
+    by_tensor: dict[int, set[str]] = {}
+    by_layer: dict[int, set[str]] = {}
+    for name, tensor in outputs.items():
+        by_tensor.setdefault(id(tensor), set()).add(name)
+    for step in reversed(graph):
+        names = set().union(*(by_tensor.get(id(one), set()) for one in step.outputs))
+        by_layer.setdefault(id(step.layer), set()).update(names)
+        for tensor in step.inputs:
+            by_tensor.setdefault(id(tensor), set()).update(names)
+    return by_layer
+
+
+class _Keys:
+    """Says which block a layer belongs to: its part and name, or `None` for none."""
+
+    def __init__(
+        self, graph: list[Step], feeds: dict[int, set[str]], outputs: list[str]
+    ) -> None:
+        self._feeds = feeds
+        self._outputs = outputs
+        members: dict[str, set[str]] = {}
+        for step in graph:
+            path = _path(step.layer)
+            if path[0] == "trunk":
+                kind = type(step.layer).__name__
+                members.setdefault(".".join(path[1:]), set()).add(kind)
+        self._trunks = members
+
+    def __call__(self, layer: Any) -> tuple[str, str] | None:
+        part, *names = _path(layer)
+        if type(layer).__name__ == "InputLayer":
+            return "inputs", layer.name
+        if part == "heads":
+            return "heads", names[0]
+        if part == "sharing":
+            return "sharing", ".".join(names)
+        if part == "trunk":
+            return "trunk", self._trunk(".".join(names))
+        if part == "representation" or not hasattr(layer, "weights"):
+            return None
+        fed = self._feeds[id(layer)]
+        if len(fed) == 1 and len(self._outputs) > 1:
+            return "heads", min(fed)
+        everything = len(fed) == len(self._outputs)
+        return "trunk", "" if everything else "for " + ", ".join(sorted(fed))
+
+    def _trunk(self, name: str) -> str:
+        """Return the trunk that a path is in: encoders belong to the one above."""
+        while name and self._trunks.get(name, set()) <= ENCODERS:
+            name = name.rpartition(".")[0]
+        return name
+
+
+def _path(layer: Any) -> list[str]:
+    """Return the parts of a layer's name without the last, which is the layer's own."""
+    parts: list[str] = layer.name.split(".")
+    whole = hasattr(layer, "layers") or len(parts) == 1
+    return parts if whole else parts[:-1] if len(parts) > 2 else parts[:1]
+
+
+def _would_loop(block: Block, sources: list[Block]) -> bool:
+    return any(source is not block and source.follows(block) for source in sources)
+
+
+def _joined_inputs(found: list[Block]) -> list[Block]:
+    """Join the inputs that feed the same blocks."""
+    joined: dict[tuple[Block, ...], Block] = {}
+    kept = []
+    for block in found:
+        if block.part != "inputs":
+            kept.append(block)
+            continue
+        children = tuple(one for one in found if block in one.parents)
+        if children in joined:
+            joined[children].layers += block.layers
+            for child in children:
+                del child.parents[block]
+        else:
+            joined[children] = block
+            kept.append(block)
+    return kept
+
+
+def _stacked(found: list[Block]) -> list[Block]:
+    """Let one block stand for several of a kind, such as the experts of a mixture."""
+    stacks: dict[Any, Block] = {}
+    kept = []
+    for block in found:
+        children = tuple(one for one in found if block in one.parents)
+        kinds = tuple(type(layer).__name__ for layer in block.layers)
+        key = (tuple(block.parents), children, kinds)
+        if block.part == "sharing" and key in stacks:
+            stacks[key].copies += 1
+            stacks[key].layers += block.layers
+            for child in children:
+                del child.parents[block]
+        else:
+            stacks[key] = block
+            kept.append(block)
+    return kept
+
+
+def _in_order(found: list[Block]) -> list[Block]:
+    ordered: dict[Block, None] = {}
+
+    def visit(block: Block) -> Iterator[Block]:
+        for parent in block.parents:
+            if parent not in ordered:
+                yield from visit(parent)
+        yield block
+
+    for block in found:
+        for one in visit(block):
+            ordered.setdefault(one)
+    return list(ordered)

@@ -1,0 +1,218 @@
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from mtlzoo.errors import OptionError
+
+
+def per_slice(initializer: Any) -> Callable[..., Any]:
+    """Return an initializer that draws each slice of the first axis by itself.
+
+    A bank's kernel has shape `(num_experts, width, units)`. Drawn as a whole, an
+    initializer such as Glorot's takes the number of experts for a part of the fan and
+    gives kernels that are too small; drawn from one seed several times, the experts
+    would all be equal. Here each expert gets what a `Dense` of its own would.
+    """
+    initializer = keras.initializers.get(initializer)
+    config = initializer.get_config()
+    if "seed" in config:
+        # A generator gives other numbers at each draw; an integer would give the same.
+        seed = keras.random.SeedGenerator(config["seed"])
+        initializer = type(initializer).from_config({**config, "seed": seed})
+
+    def draw(shape: Sequence[int], dtype: Any = None) -> Any:
+        slices = [initializer(shape[1:], dtype=dtype) for _ in range(shape[0])]
+        return ops.stack(slices)
+
+    return draw
+
+
+@keras.saving.register_keras_serializable("mtlzoo")
+class ExpertBank(keras.layers.Layer):
+    """Networks of dense layers that all have the same shape, computed together.
+
+    Layer `l` of expert `e` is `h_e = activation(h_e W_{l,e} + b_{l,e})`, and all experts
+    of a layer are one batched product. Each kernel is drawn as a `Dense` of that size
+    would draw it.
+
+    Args:
+        num_experts: how many networks there are.
+        units: the width of each layer.
+        activation: of each layer.
+        own_inputs: whether each expert reads an input of its own.
+        kernel_initializer: of each kernel `W_{l,e}`.
+
+    Input shape: `(batch, ..., width)`, which every expert reads; with `own_inputs`
+    `(batch, ..., num_experts, width)`.
+
+    Output shape: `(batch, ..., num_experts, units[-1])`.
+    """
+
+    def __init__(
+        self,
+        num_experts: int,
+        units: Sequence[int] = (64,),
+        *,
+        activation: Any = "relu",
+        own_inputs: bool = False,
+        kernel_initializer: Any = "glorot_uniform",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.num_experts = num_experts
+        self.units = tuple(units)
+        self.activation = keras.activations.get(activation)
+        self.own_inputs = own_inputs
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def build(self, input_shape: Any) -> None:
+        self.kernels, self.biases = [], []
+        width = input_shape[-1]
+        for index, units in enumerate(self.units, start=1):
+            self.kernels.append(
+                self.add_weight(
+                    name=f"kernel_{index}",
+                    shape=(self.num_experts, width, units),
+                    initializer=per_slice(self.kernel_initializer),
+                )
+            )
+            self.biases.append(
+                self.add_weight(
+                    name=f"bias_{index}",
+                    shape=(self.num_experts, units),
+                    initializer="zeros",
+                )
+            )
+            width = units
+
+    def call(self, inputs: Any) -> Any:
+        tensor = inputs
+        for index, (kernel, bias) in enumerate(
+            zip(self.kernels, self.biases, strict=True)
+        ):
+            if index == 0 and not self.own_inputs:
+                tensor = self._widen(tensor, kernel)
+            else:
+                tensor = ops.einsum("...ed,edu->...eu", tensor, kernel)
+            tensor = self.activation(tensor + bias)
+        return tensor
+
+    def _widen(self, tensor: Any, kernel: Any) -> Any:
+        """Apply all experts to one input, as a single matrix product."""
+        experts, width, units = kernel.shape
+        wide = ops.reshape(ops.transpose(kernel, (1, 0, 2)), (width, experts * units))
+        shape = (*ops.shape(tensor)[:-1], experts, units)
+        return ops.reshape(ops.matmul(tensor, wide), shape)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        leading = input_shape[:-2] if self.own_inputs else input_shape[:-1]
+        return (*leading, self.num_experts, self.units[-1])
+
+    def get_config(self) -> dict[str, Any]:
+        config = {
+            "num_experts": self.num_experts,
+            "units": self.units,
+            "activation": keras.activations.serialize(self.activation),
+            "own_inputs": self.own_inputs,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
+        return {**super().get_config(), **config}
+
+
+@keras.saving.register_keras_serializable("mtlzoo")
+class Gate(keras.layers.Layer):
+    """How much each expert counts for an input: `softmax(W x)`, without a bias.
+
+    Computed in float32 under every precision policy.
+
+    Args:
+        experts: the names of the experts, in order, for reports.
+        num_gates: how many gates there are, each with a `W` of its own; `None` for one,
+            without an axis for it.
+
+    Input shape: `(batch, ..., width)`.
+
+    Output shape: `(batch, ..., num_experts)`, or `(batch, ..., num_gates, num_experts)`.
+    """
+
+    def __init__(
+        self, experts: Sequence[str], *, num_gates: int | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.supports_masking = True
+        self.experts = tuple(experts)
+        self.num_gates = num_gates
+
+    def build(self, input_shape: Any) -> None:
+        shape = (self.num_gates or 1, input_shape[-1], len(self.experts))
+        self.kernel = self.add_weight(
+            name="kernel", shape=shape, initializer=per_slice("glorot_uniform")
+        )
+
+    def call(self, inputs: Any) -> Any:
+        if self.num_gates is None:
+            return ops.softmax(ops.matmul(inputs, self.kernel[0]), axis=-1)
+        return ops.softmax(ops.einsum("...d,gde->...ge", inputs, self.kernel), axis=-1)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        gates = () if self.num_gates is None else (self.num_gates,)
+        return (*input_shape[:-1], *gates, len(self.experts))
+
+    def get_config(self) -> dict[str, Any]:
+        config = {"experts": self.experts, "num_gates": self.num_gates}
+        return {**super().get_config(), **config}
+
+
+@keras.saving.register_keras_serializable("mtlzoo")
+class Mixture(keras.layers.Layer):
+    """The sum of experts' outputs, weighted by a gate: `sum_e g_e f_e`.
+
+    Called on a list: the gate, then one bank of experts or several, whose experts
+    follow each other in the gate's order.
+
+    Input shape: gate `(batch, ..., num_experts)` and banks
+    `(batch, ..., experts of the bank, units)`; a gate of shape
+    `(batch, ..., num_gates, num_experts)` gives as many mixtures.
+
+    Output shape: `(batch, ..., units)`, or `(batch, ..., num_gates, units)`.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def call(self, inputs: Any) -> Any:
+        gate, *banks = inputs
+        experts = banks[0] if len(banks) == 1 else ops.concatenate(banks, axis=-2)
+        if len(gate.shape) == len(experts.shape):
+            return ops.matmul(gate, experts)
+        return ops.squeeze(ops.matmul(ops.expand_dims(gate, -2), experts), -2)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return next((one for one in mask or [] if one is not None), None)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        gate, bank = input_shape[:2]
+        return (*gate[:-1], bank[-1])
+
+
+def expert_names(count: int, owner: str = "expert") -> list[str]:
+    """Return the names of `count` experts, for gates and their reports."""
+    return [f"{owner} {index}" for index in range(1, count + 1)]
+
+
+def check_at_least(minimum: int, owner: str, **options: int) -> None:
+    """Refuse options that are below `minimum`.
+
+    Raises:
+        OptionError: naming the option, what was expected and what came.
+    """
+    for name, value in options.items():
+        if value < minimum:
+            raise OptionError(
+                f"`{name}` of the architecture {owner!r} must be at least {minimum}. "
+                f"Received: {name}={value}."
+            )
