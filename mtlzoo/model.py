@@ -202,12 +202,7 @@ class MultiTaskModel(keras.Model):
     # One step.
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        with _data.untrained_tasks():
-            result: dict[str, Any] = super().train_step(data)
-        return result
-
-    def train_step(self, data: Any) -> dict[str, Any]:
-        with supervised(data):
+        with supervised(data), _data.untrained_tasks():
             return super().train_step(data)
 
     def test_step(self, data: Any) -> dict[str, Any]:

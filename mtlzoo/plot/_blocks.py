@@ -1,6 +1,6 @@
 """From the graph of a model to the few blocks that a person thinks of."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,13 +42,23 @@ class Block:
 
     def follows(self, other: "Block") -> bool:
         """Return whether data flows from `other` into this block."""
-        return any(
-            parent is other or parent.follows(other) for parent in self.parents
-        )
+        waiting, seen = list(self.parents), set()
+        while waiting:
+            block = waiting.pop()
+            if block is other:
+                return True
+            if id(block) not in seen:
+                seen.add(id(block))
+                waiting += block.parents
+        return False
+
+    @property
+    def has_weights(self) -> bool:
+        return any(getattr(layer, "weights", None) for layer in self.layers)
 
 
 def blocks(model: Any) -> list[Block]:
-    """Return the blocks of a functional model, each after those that feed it.
+    """Return the blocks of a functional model and how they feed each other.
 
     Layers that `mtlzoo.build` named are told apart by their names. Others belong to the
     trunk when several outputs depend on them, and to the head of the one that does.
@@ -76,7 +86,7 @@ def blocks(model: Any) -> list[Block]:
             if source is not block:
                 block.parents[source] = None
         owner |= {id(tensor): block for tensor in step.outputs}
-    return _in_order(_stacked(_joined_inputs(found)))
+    return _stacked(_absorbed(_joined_inputs(found)))
 
 
 def _named_outputs(model: Any) -> dict[str, Any]:
@@ -171,6 +181,22 @@ def _joined_inputs(found: list[Block]) -> list[Block]:
     return kept
 
 
+def _absorbed(found: list[Block]) -> list[Block]:
+    """Make what only joins tensors a part of the block that it joins them for."""
+    kept = list(found)
+    for block in found:
+        children = [one for one in kept if block in one.parents]
+        if block.part == "inputs" or block.has_weights or len(children) != 1:
+            continue
+        (child,) = children
+        if child.part == block.part:
+            del child.parents[block]
+            child.parents |= block.parents
+            child.layers = block.layers + child.layers
+            kept.remove(block)
+    return kept
+
+
 def _stacked(found: list[Block]) -> list[Block]:
     """Let one block stand for several of a kind, such as the experts of a mixture."""
     stacks: dict[Any, Block] = {}
@@ -188,18 +214,3 @@ def _stacked(found: list[Block]) -> list[Block]:
             stacks[key] = block
             kept.append(block)
     return kept
-
-
-def _in_order(found: list[Block]) -> list[Block]:
-    ordered: dict[Block, None] = {}
-
-    def visit(block: Block) -> Iterator[Block]:
-        for parent in block.parents:
-            if parent not in ordered:
-                yield from visit(parent)
-        yield block
-
-    for block in found:
-        for one in visit(block):
-            ordered.setdefault(one)
-    return list(ordered)
