@@ -36,7 +36,7 @@ def prepare(
         DataError: inputs are missing or have the wrong shape.
         LabelError: labels have the wrong name, shape or range.
     """
-    if hasattr(x, "element_spec") and hasattr(x, "map"):
+    if is_dataset(x):
         return _prepare_dataset(model, x, labelled), None, None
     if not _is_table(x) and not hasattr(x, "shape") and not isinstance(x, list):
         return x, y, sample_weight
@@ -88,7 +88,7 @@ def running() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        text = str(error)
+        text = str(error).replace("\\'", "'")
         if _MARK not in text:
             raise
         message = text.split(_MARK, 1)[1].split("\n", 1)[0].strip(" '\"]")
@@ -105,6 +105,11 @@ def untrained_tasks() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Gradients do not exist")
         yield
+
+
+def is_dataset(data: Any) -> bool:
+    """Return whether `data` is a `tf.data.Dataset`."""
+    return hasattr(data, "element_spec") and hasattr(data, "map")
 
 
 def _is_table(value: Any) -> bool:
@@ -157,7 +162,7 @@ def _as_dtype(name: str, array: Any, dtype: str) -> Any:
     except (TypeError, ValueError) as error:
         raise DataError(
             f"Input {name!r} must hold numbers ({dtype}). Received {array.dtype}: "
-            f"{array.ravel()[0]!r}."
+            f"{array.ravel()[0].item()!r}."
         ) from error
 
 
@@ -180,7 +185,7 @@ def _prepare_labels(tasks: tuple[Task, ...], y: Any, rows: int) -> dict[str, Any
             except (TypeError, ValueError) as error:
                 raise LabelError(
                     f"Labels of task {name!r} must be numbers. Received {array.dtype}: "
-                    f"{array.ravel()[0]!r}."
+                    f"{array.ravel()[0].item()!r}."
                 ) from error
         if len(array) != rows:
             raise LabelError(

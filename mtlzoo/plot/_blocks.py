@@ -1,5 +1,6 @@
 """From the graph of a model to the few blocks that a person thinks of."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -86,7 +87,7 @@ def blocks(model: Any) -> list[Block]:
             if source is not block:
                 block.parents[source] = None
         owner |= {id(tensor): block for tensor in step.outputs}
-    return _stacked(_absorbed(_joined_inputs(found)))
+    return _stacked(_merged(_joined_inputs(found)))
 
 
 def _named_outputs(model: Any) -> dict[str, Any]:
@@ -118,12 +119,19 @@ class _Keys:
     ) -> None:
         self._feeds = feeds
         self._outputs = outputs
+        inputs = [
+            step.layer.name
+            for step in graph
+            if type(step.layer).__name__ == "InputLayer"
+        ]
+        # What may follow "trunk." in the name of a trunk; the rest names its layers.
+        self._branches = {*outputs, *inputs, "table", "fused"}
         members: dict[str, set[str]] = {}
         for step in graph:
-            path = _path(step.layer)
-            if path[0] == "trunk":
+            part, *names = _path(step.layer)
+            if part == "trunk":
                 kind = type(step.layer).__name__
-                members.setdefault(".".join(path[1:]), set()).add(kind)
+                members.setdefault(self._branch(names), set()).add(kind)
         self._trunks = members
 
     def __call__(self, layer: Any) -> tuple[str, str] | None:
@@ -133,9 +141,9 @@ class _Keys:
         if part == "heads":
             return "heads", names[0]
         if part == "sharing":
-            return "sharing", ".".join(names)
+            return "sharing", layer.name.removeprefix("sharing.")
         if part == "trunk":
-            return "trunk", self._trunk(".".join(names))
+            return "trunk", self._trunk(self._branch(names))
         if part == "representation" or not hasattr(layer, "weights"):
             return None
         fed = self._feeds[id(layer)]
@@ -143,6 +151,10 @@ class _Keys:
             return "heads", min(fed)
         everything = len(fed) == len(self._outputs)
         return "trunk", "" if everything else "for " + ", ".join(sorted(fed))
+
+    def _branch(self, names: list[str]) -> str:
+        known = itertools.takewhile(self._branches.__contains__, names)
+        return ".".join(known)
 
     def _trunk(self, name: str) -> str:
         """Return the trunk that a path is in: encoders belong to the one above."""
@@ -181,20 +193,32 @@ def _joined_inputs(found: list[Block]) -> list[Block]:
     return kept
 
 
-def _absorbed(found: list[Block]) -> list[Block]:
-    """Make what only joins tensors a part of the block that it joins them for."""
+def _merged(found: list[Block]) -> list[Block]:
+    """Merge neighbours within a part where two boxes would tell no more than one.
+
+    That is a block and the only one it feeds, where the latter has no other source or
+    one of the two has no weights: layers in a row, a gate and the sum that it weights,
+    branches and what joins them.
+    """
     kept = list(found)
     for block in found:
         children = [one for one in kept if block in one.parents]
-        if block.part == "inputs" or block.has_weights or len(children) != 1:
+        if block.part == "inputs" or len(children) != 1:
             continue
         (child,) = children
-        if child.part == block.part:
-            del child.parents[block]
-            child.parents |= block.parents
-            child.layers = block.layers + child.layers
+        row = len(child.parents) == 1
+        feeder = not child.has_weights and not hasattr(block.layers[0], "num_experts")
+        if child.part == block.part and (row or feeder or not block.has_weights):
+            _merge(block, child, block.has_weights and not child.has_weights)
             kept.remove(block)
     return kept
+
+
+def _merge(block: Block, child: Block, rename: bool) -> None:
+    del child.parents[block]
+    child.parents |= block.parents
+    child.layers = block.layers + child.layers
+    child.name = block.name if rename else child.name
 
 
 def _stacked(found: list[Block]) -> list[Block]:
@@ -212,5 +236,6 @@ def _stacked(found: list[Block]) -> list[Block]:
                 del child.parents[block]
         else:
             stacks[key] = block
+            block.copies = getattr(block.layers[0], "num_experts", 1)
             kept.append(block)
     return kept

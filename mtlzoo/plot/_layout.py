@@ -1,5 +1,6 @@
 """Where blocks go: in columns from left to right, with room for the lines between."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -82,39 +83,56 @@ def _set_x(by_column: list[list[Place]]) -> None:
         width = max(place.width for place in places)
         for place in places:
             place.x = left + width / 2
-            if place.block is None:
-                place.width = width
+            place.width = width
         left += width + GAP_X
 
 
 def _set_y(by_column: list[list[Place]]) -> None:
-    """Order each column by its neighbours, so that few lines cross, and spread it."""
-    targets: dict[Place, list[Place]] = {}
+    """Order each column by its neighbours, so that few lines cross, and settle it."""
+    sources = {place: place.sources for places in by_column for place in places}
+    targets: dict[Place, list[Place]] = {place: [] for place in sources}
+    for place, before in sources.items():
+        for source in before:
+            targets[source].append(place)
     for places in by_column:
-        for place in places:
-            for source in place.sources:
-                targets.setdefault(source, []).append(place)
+        _settle(places, [0.0] * len(places))
+    for _ in range(6):
+        for places in by_column:
+            _sort(places, sources)
+        for places in reversed(by_column):
+            _sort(places, targets)
     for places in by_column:
-        _spread(places)
-    for _ in range(4):
-        for places in by_column[1:]:
-            _sort(places, {place: place.sources for place in places})
-        for places in reversed(by_column[:-1]):
-            _sort(places, {place: targets.get(place, []) for place in places})
+        _sort(places, {place: sources[place] + targets[place] for place in places})
 
 
 def _sort(places: list[Place], neighbours: dict[Place, list[Place]]) -> None:
-    def centre(place: Place) -> float:
-        near = neighbours[place]
-        return sum(one.y for one in near) / len(near) if near else place.y
+    wanted = {
+        place: sum(one.y for one in near) / len(near) if near else place.y
+        for place in places
+        for near in [neighbours[place]]
+    }
+    places.sort(key=wanted.__getitem__, reverse=True)
+    _settle(places, [wanted[place] for place in places])
 
-    places.sort(key=centre, reverse=True)
-    _spread(places)
 
+def _settle(places: list[Place], wanted: list[float]) -> None:
+    """Set each `y` as near to `wanted` as the order and the gaps allow.
 
-def _spread(places: list[Place]) -> None:
-    total = sum(place.height for place in places) + GAP_Y * (len(places) - 1)
-    top = total / 2
-    for place in places:
-        place.y = top - place.height / 2
-        top -= place.height + GAP_Y
+    The least squares under these constraints: isotonic regression by pooling adjacent
+    violators, on positions from which the least distances have been taken out.
+    """
+    distances = [0.0]
+    for upper, lower in itertools.pairwise(places):
+        step = (upper.height + lower.height) / 2 + GAP_Y
+        distances.append(distances[-1] + step)
+    pools: list[tuple[float, int]] = []  # mean and number of each pool, descending
+    for position, distance in zip(wanted, distances, strict=True):
+        mean, count = position + distance, 1
+        while pools and pools[-1][0] < mean:
+            other, number = pools.pop()
+            mean = (mean * count + other * number) / (count + number)
+            count += number
+        pools.append((mean, count))
+    means = [mean for mean, count in pools for _ in range(count)]
+    for place, mean, distance in zip(places, means, distances, strict=True):
+        place.y = mean - distance

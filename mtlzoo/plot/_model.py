@@ -17,7 +17,7 @@ PARTS = {
     "heads": (COLOURS[2], "#D8F0E8"),
 }
 TITLE, TEXT, LINE = 9.5, 8.0, 0.155  # points, points, inches
-PADDING, MARGIN, STACK, LEGEND = 0.11, 0.25, 0.045, 0.42  # inches
+PADDING, MARGIN, STACK, HEADING = 0.11, 0.2, 0.045, 0.32  # inches
 WRAP = 30  # characters
 
 
@@ -53,19 +53,19 @@ def model(model: Any, path: str | Path | None = None) -> Any:
     places = layout(list(texts), lambda block: _size(texts[block]))
     right = max(place.x + place.width / 2 for place in places)
     top = max(place.y + place.height / 2 for place in places)
-    height = 2 * (top + MARGIN) + LEGEND
-    figure = new_figure(right + 2 * MARGIN, height)
+    bottom = min(place.y - place.height / 2 for place in places)
+    figure = new_figure(right + 2 * MARGIN, top - bottom + 2 * MARGIN + HEADING)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.set_xlim(-MARGIN, right + MARGIN)
-    axes.set_ylim(-top - MARGIN, top + MARGIN + LEGEND)
+    axes.set_ylim(bottom - MARGIN, top + MARGIN + HEADING)
     for place in places:
         for source in place.sources:
             _draw_line(axes, source, place)
     for place in places:
         if place.block is not None:
             _draw_block(axes, place, texts[place.block])
-    _draw_heading(axes, model, {block.part for block in texts}, top + MARGIN)
+    _draw_heading(axes, model, {block.part for block in texts}, top + HEADING)
     save(figure, path)
     return figure
 
@@ -73,18 +73,25 @@ def model(model: Any, path: str | Path | None = None) -> Any:
 def _text(block: Block, model: Any) -> list[str]:
     """Return the lines in a block, the title first."""
     if block.part == "inputs":
-        names = [layer.name for layer in block.layers]
+        mine = {layer.name for layer in block.layers}
+        names = [tensor.name for tensor in model.inputs if tensor.name in mine]
         if len(names) == 1:
-            shape = block.layers[0].output.shape[1:]
-            return [names[0], f"shape {tuple(shape)}"]
-        shown = names if len(names) <= 8 else [*names[:6], f"{len(names) - 6} more"]
-        return [f"{len(names)} inputs", *textwrap.wrap(", ".join(shown), WRAP)]
-    title = block.name.replace("_", " ").replace(".", " · ") or block.part
+            tensor = block.layers[0].output
+            shape = tuple(tensor.shape[1:])
+            return [names[0], f"{tensor.dtype} {shape if shape else ''}".strip()]
+        shown = names if len(names) <= 8 else names[:6]
+        lines = textwrap.wrap(", ".join(shown), WRAP)
+        if len(names) > len(shown):
+            lines.append(f"and {len(names) - len(shown)} more")
+        return [f"{len(names)} inputs", *lines]
+    title = block.name.replace(".", " · ")
+    if block.part == "trunk":
+        title = f"trunk · {title}" if title else "trunk"
     if block.part == "heads":
         kinds = {task.name: type(task).__name__ for task in getattr(model, "tasks", ())}
         title = f"{block.name}: {kinds[block.name]}" if block.name in kinds else block.name
     if block.copies > 1:
-        title = f"{block.copies} × {title.rstrip(' 0123456789')}"
+        title = f"{block.copies} × {title}"
     lines = [
         line
         for text in _summary(block.layers, block.copies)
@@ -210,7 +217,7 @@ def _draw_heading(axes: Any, model: Any, parts: set[str], y: float) -> None:
     lines = require("matplotlib.lines", extra="plot", what="Plotting")
     axes.text(
         0,
-        y + LEGEND / 2,
+        y,
         f"{model.name} · {model.count_params():,} parameters",
         size=11,
         weight="bold",
@@ -232,7 +239,10 @@ def _draw_heading(axes: Any, model: Any, parts: set[str], y: float) -> None:
     ]
     axes.legend(
         handles=handles,
-        loc="upper right",
+        loc="center right",
+        bbox_to_anchor=(axes.get_xlim()[1] - MARGIN / 2, y),
+        bbox_transform=axes.transData,
+        borderpad=0,
         ncols=len(handles),
         frameon=False,
         fontsize=TEXT + 0.5,

@@ -1,4 +1,5 @@
 import datetime
+import itertools
 
 import numpy as np
 import pytest
@@ -76,7 +77,7 @@ def test_training_order_changes_each_epoch_and_starts_anew_each_time():
     first, second = batches(pipeline), batches(pipeline)
     assert [len(one) for one in first] == [16, 16, 8]
     assert first != second
-    assert sorted(sum(first, [])) == sorted(sum(second, []))
+    assert sorted(itertools.chain(*first)) == sorted(itertools.chain(*second))
     assert batches(dataset.train) == first
     assert batches(dataset.batched(16, shuffle_seed=1).train) != first
     assert batches(dataset.test) == batches(dataset.batched(16, shuffle_seed=1).test)
@@ -173,7 +174,9 @@ def test_splits_must_be_the_three():
 
 
 def test_unknown_split():
-    with pytest.raises(UnknownNameError, match="no split of data set 't' 'tests'. Did"):
+    with pytest.raises(
+        UnknownNameError, match=r"no split of data set 't' 'tests'. Did"
+    ):
         make().arrays("tests")
 
 
@@ -225,10 +228,10 @@ def test_refuses(options, error, message):
 def test_empty_splits():
     x, y = table(0)
     splits = dict.fromkeys(["train", "validation", "test"], (x, y))
-    with pytest.raises(DataError, match="at least one. Received: {'age': 0"):
+    with pytest.raises(DataError, match=r"at least one. Received: {'age': 0"):
         Dataset("t", splits, inputs={"age": ()}, tasks=[Regression("hours")])
 
 
 def test_batch_size_below_one():
-    with pytest.raises(DataError, match="must be at least 1. Received: batch_size=0"):
+    with pytest.raises(DataError, match=r"must be at least 1. Received: batch_size=0"):
         make().batched(0)

@@ -121,12 +121,12 @@ def test_a_built_model_fits_it(name, dataset):
 
 @every_dataset
 def test_unknown_option(name):
-    with pytest.raises(OptionError, match="no option of data set .* 'batchsize'. Did"):
+    with pytest.raises(OptionError, match=r"no option of data set .* 'batchsize'. Did"):
         load(name, batchsize=3)
 
 
 def test_unknown_name():
-    with pytest.raises(UnknownNameError, match="no data set 'adlut'. Did you mean"):
+    with pytest.raises(UnknownNameError, match=r"no data set 'adlut'. Did you mean"):
         load("adlut")
 
 

@@ -1,6 +1,5 @@
 import functools
 import http.server
-import importlib.util
 import threading
 
 import numpy as np
@@ -31,12 +30,6 @@ def server(garments, monkeypatch):
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *args):
         pass
-
-
-needs_importlib_resources = pytest.mark.skipif(
-    importlib.util.find_spec("importlib_resources") is None,
-    reason="TFDS can't prepare data without importlib_resources",
-)
 
 
 def assert_same(first, second):
@@ -104,8 +97,6 @@ def test_debian_package_is_the_last_resort(garments, nowhere, monkeypatch):
     assert_same(read_garments(), read_garments(garments))
 
 
-@needs_importlib_resources
-@pytest.mark.filterwarnings("default")
 def test_tfds_downloads_on_demand_and_gives_the_same_rows(server, nowhere):
     """The builder of TFDS itself, over the network, on small files."""
     with pytest.raises(DataError, match="not on this machine"):
@@ -115,8 +106,6 @@ def test_tfds_downloads_on_demand_and_gives_the_same_rows(server, nowhere):
     assert list((nowhere / "tfds").glob("fashion_mnist/*/dataset_info.json"))
 
 
-@needs_importlib_resources
-@pytest.mark.filterwarnings("default")
 def test_prepared_tfds_data_is_read_without_the_network(server, nowhere, tmp_path):
     folder = tmp_path / "mine"
     downloaded = read_garments(folder, download=True)
@@ -125,8 +114,6 @@ def test_prepared_tfds_data_is_read_without_the_network(server, nowhere, tmp_pat
     assert_same(read_garments(folder), downloaded)
 
 
-@needs_importlib_resources
-@pytest.mark.filterwarnings("default")
 def test_failed_download(server, nowhere):
     for path in server.iterdir():
         path.unlink()
@@ -166,5 +153,5 @@ def test_pictures_and_labels_must_match(garments):
     (garments / "train-labels-idx1-ubyte.gz").write_bytes(
         (garments / "t10k-labels-idx1-ubyte.gz").read_bytes()
     )
-    with pytest.raises(DataError, match="as labels. Received: 240 of 28x28 and 50"):
+    with pytest.raises(DataError, match=r"as labels. Received: 240 of 28x28 and 50"):
         read_garments(garments)

@@ -87,5 +87,5 @@ def test_real_data(loaded):
 
 
 def test_refuses_other_sizes(garments):
-    with pytest.raises(DataError, match="`size` must be 36 or 28. Received: size=32"):
+    with pytest.raises(DataError, match=r"`size` must be 36 or 28. Received: size=32"):
         load("multi_fashion", data_dir=garments, size=32)

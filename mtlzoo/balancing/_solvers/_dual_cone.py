@@ -2,7 +2,7 @@ from typing import Any
 
 from keras import ops
 
-from mtlzoo.balancing._solvers._interior_point import minimize_nonnegative
+from mtlzoo.balancing._solvers._interior_point import minimize_quadratic
 
 _TOLERANCE = 1e-9
 _FIRST_ORDER_ITERATIONS = 100
@@ -69,10 +69,7 @@ def project_onto_dual_cone(correlations: Any, weights: Any) -> Any:
     )
     added = ops.cond(
         error > _TOLERANCE,
-        lambda: minimize_nonnegative(
-            lambda x, _: (ops.matmul(x, correlations) + linear, correlations),
-            ops.ones_like(weights),
-        ),
+        lambda: minimize_quadratic(correlations, linear, ops.ones_like(weights)),
         lambda: added,
     )
     return weights + unit * added

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any
 
 from keras import ops
@@ -9,28 +8,23 @@ _TINY = 1e-60
 _MAX_ITERATIONS = 60
 
 
-def minimize_nonnegative(
-    derivatives: Callable[[Any, Any], tuple[Any, Any]],
-    start: Any,
-    *,
-    total: Any = None,
+def minimize_quadratic(
+    hessian: Any, linear: Any, start: Any, *, fixed_sum: bool = False
 ) -> Any:
-    """Minimise a convex function over `x >= 0`, and `total . x` fixed if given.
+    """Minimise `x' H x / 2 + linear . x` over `x >= 0`, or over a simplex.
 
     Mehrotra's predictor-corrector primal-dual interior-point method. It takes 8 to 15
-    iterations whatever the conditioning, a singular Hessian included, and treats all
+    iterations whatever the conditioning, a singular `H` included, and solves all
     problems of a batch at once. The linear systems are scaled by `sqrt(x / s)`, `s` the
     multipliers of `x >= 0`, which leaves them with no eigenvalue below 1, so that no
     factorisation fails.
 
     Args:
-        derivatives: function of `x` and of the mean complementarity, of shape
-            `(..., 1)`, which goes to 0: by it a function with a kink can be smoothed.
-            Returns the gradient, of shape `(..., size)`, and the Hessian, of shape
-            `(..., size, size)`.
-        start: float64 tensor of shape `(..., size)`, positive entries; `total . start`
-            is the value that stays fixed.
-        total: `None`, or a tensor of shape `(size,)`.
+        hessian: float64 tensor of shape `(size, size)`, positive semidefinite, entries
+            of order 1.
+        linear: float64 tensor of shape `(..., size)`.
+        start: float64 tensor of shape `(..., size)`, positive.
+        fixed_sum: whether the sum of `x` stays that of `start`.
 
     Returns:
         The minimiser, of shape `(..., size)`.
@@ -39,53 +33,46 @@ def minimize_nonnegative(
         Sanjay Mehrotra, "On the implementation of a primal-dual interior point method",
         SIAM Journal on Optimization 1992.
     """
-    size = start.shape[-1]
-    identity = ops.eye(size, dtype="float64")
+    identity = ops.eye(start.shape[-1], dtype="float64")
 
     def iterate(step: Any, x: Any, s: Any, y: Any, _: Any) -> tuple[Any, ...]:
+        dual = s - linear - ops.matmul(x[..., None, :], hessian)[..., 0, :] + y
         gap = ops.mean(x * s, axis=-1, keepdims=True)
-        gradient, hessian = derivatives(x, gap)
-        dual = s - gradient if total is None else s - gradient + y * total
         scale = ops.sqrt(x / s)
-        matrix = (
-            scale[..., :, None] * hessian * scale[..., None, :] + identity
-        )
+        matrix = scale[..., :, None] * hessian * scale[..., None, :] + identity
 
         def direction(target: Any) -> tuple[Any, Any, Any]:
             """Newton's step towards `x * s == target`."""
             right = scale * (dual + target / x - s)
-            if total is None:
-                dx = scale * ops.linalg.solve(matrix, right[..., None])[..., 0]
-                dy = y
-            else:
-                both = ops.stack([right, scale * total], axis=-1)
+            if fixed_sum:
+                both = ops.stack([right, scale], axis=-1)
                 both = scale[..., None] * ops.linalg.solve(matrix, both)
-                sums = ops.sum(both * total[..., None], axis=-2, keepdims=True)
-                dy = -sums[..., 0] / sums[..., 1]
+                sums = ops.sum(both, axis=-2)
+                dy = -sums[..., :1] / sums[..., 1:]
                 dx = both[..., 0] + both[..., 1] * dy
+            else:
+                dx = scale * ops.linalg.solve(matrix, right[..., None])[..., 0]
+                dy = ops.zeros_like(y)
             return dx, target / x - s - s * dx / x, dy
 
         dx, ds, _ = direction(ops.zeros_like(x))
         length = _step_length(x, dx, s, ds)
-        affine = ops.mean((x + length * dx) * (s + length * ds), axis=-1, keepdims=True)
-        centre = gap * (affine / gap) ** 3
-        dx, ds, dy = direction(centre - dx * ds)
+        ahead = ops.mean((x + length * dx) * (s + length * ds), axis=-1, keepdims=True)
+        dx, ds, dy = direction(gap * (ahead / gap) ** 3 - dx * ds)
         length = 0.995 * _step_length(x, dx, s, ds)
         x = ops.maximum(x + length * dx, _TINY)
         s = ops.maximum(s + length * ds, _TINY)
-        if total is not None:
-            y = y + length * dy
         gap = ops.max(x * s)
         error = ops.maximum(gap, ops.max(ops.abs(dual)))
         # Beyond that, rounding is all that is left in `dual`.
-        return step + 1, x, s, y, ops.where(gap > _LEAST_GAP, error, 0.0)
+        error = ops.where(gap > _LEAST_GAP, error, 0.0)
+        return step + 1, x, s, y + length * dy, error
 
-    gradient, _ = derivatives(start, ops.ones_like(start[..., :1]))
-    multipliers = ops.maximum(ops.abs(gradient), 1e-2)
+    gradient = linear + ops.matmul(start[..., None, :], hessian)[..., 0, :]
     state = (
         ops.zeros((), "int32"),
         start,
-        multipliers,
+        ops.maximum(ops.abs(gradient), 1e-2),
         ops.zeros_like(start[..., :1]),
         ops.ones((), "float64"),
     )
