@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from mtlzoo.model import MultiTaskModel as MultiTaskModel
 
 
-
 __all__ = [
     "Categorical",
     "Date",

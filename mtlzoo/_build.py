@@ -34,8 +34,8 @@ def build(
     """Return a compiled multi-task model: dict of inputs in, dict of predictions out.
 
     Args:
-        architecture: how the tasks share: a name of `mtlzoo.list_architectures()`, or an
-            object of `mtlzoo.sharing`.
+        architecture: how the tasks share: a name of `mtlzoo.list_architectures()`, or
+            an object of `mtlzoo.sharing`.
         inputs: a dict by input name. A value is a shape of one row, such as
             `(224, 224, 3)`; a feature, such as `mtlzoo.Categorical(vocabulary)`; or a
             `keras.Input`.
@@ -148,8 +148,8 @@ class _Heads:
         by_task = head if isinstance(head, Mapping) else dict.fromkeys(names, head)
         if unknown := sorted(set(by_task) - set(names)):
             raise OptionError(
-                f"`head` names tasks that the model doesn't have: {', '.join(unknown)}. "
-                f"Its tasks: {', '.join(names)}."
+                f"`head` names tasks that the model doesn't have: "
+                f"{', '.join(unknown)}. Its tasks: {', '.join(names)}."
             )
         self._by_task = by_task
         images = [one for one in sources.values() if one.feature.form == "image"]

@@ -17,7 +17,12 @@ _MARK = "mtlzoo labels: "
 
 
 def prepare(
-    model: Any, x: Any, y: Any = None, sample_weight: Any = None, *, labelled: bool = True
+    model: Any,
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    *,
+    labelled: bool = True,
 ) -> tuple[Any, Any, Any]:
     """Return `x`, `y` and `sample_weight` as Keras's `fit` takes them.
 
@@ -45,8 +50,13 @@ def prepare(
         return x, None, None
     rows = len(next(iter(x.values())))
     y = _prepare_labels(model.tasks, y, rows)
+    for layer, broken in _label_rules(model, y):
+        if ops.convert_to_numpy(broken).any():
+            raise LabelError(layer.label_rule)
     if _is_table(sample_weight):
-        weights = {key: np.asarray(one, "float32") for key, one in sample_weight.items()}
+        weights = {
+            key: np.asarray(one, "float32") for key, one in sample_weight.items()
+        }
         # Keras wants weights for every label it is given.
         ones = np.ones(rows, "float32")
         sample_weight = {name: weights.pop(name, ones) for name in y}
@@ -189,8 +199,8 @@ def _prepare_labels(tasks: tuple[Task, ...], y: Any, rows: int) -> dict[str, Any
                 ) from error
         if len(array) != rows:
             raise LabelError(
-                f"Labels of task {name!r} must have as many rows as the inputs, {rows}. "
-                f"Received: {len(array)}."
+                f"Labels of task {name!r} must have as many rows as the inputs, "
+                f"{rows}. Received: {len(array)}."
             )
         check_shape(by_name[name], array.shape)
         _check_range(by_name[name], array)
@@ -201,8 +211,8 @@ def _prepare_labels(tasks: tuple[Task, ...], y: Any, rows: int) -> dict[str, Any
 def _refuse_unknown_tasks(tasks: Mapping[str, Task], found: Any) -> None:
     if unknown := [str(name) for name in found if name not in tasks]:
         raise LabelError(
-            f"There is no task {', '.join(map(repr, unknown))}. Labels may be given for: "
-            f"{', '.join(tasks)}."
+            f"There is no task {', '.join(map(repr, unknown))}. Labels may be given "
+            f"for: {', '.join(tasks)}."
         )
     if not len(found):
         raise LabelError(f"No labels were given. Tasks: {', '.join(tasks)}.")
@@ -251,6 +261,15 @@ def _check_range(task: Task, labels: Any) -> None:
         raise LabelError(f"{_range_message(task)} Received: {labels[wrong][0]}.")
 
 
+def _label_rules(model: Any, labels: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield each layer that has a rule for labels, and which rows break it."""
+    for layer in model.layers:
+        if hasattr(layer, "label_rule"):
+            broken = layer.broken(labels)
+            if broken is not None:
+                yield layer, broken
+
+
 def _prepare_dataset(model: Any, dataset: Any, labelled: bool) -> Any:
     """Return `dataset` reduced to the model's inputs, with checked labels."""
     import tensorflow as tf
@@ -259,7 +278,9 @@ def _prepare_dataset(model: Any, dataset: Any, labelled: bool) -> Any:
     parts = spec if isinstance(spec, tuple) else (spec,)
     inputs = [tensor.name for tensor in model.inputs]
     if isinstance(parts[0], Mapping):
-        _refuse_missing_inputs({tensor.name: tensor for tensor in model.inputs}, parts[0])
+        _refuse_missing_inputs(
+            {tensor.name: tensor for tensor in model.inputs}, parts[0]
+        )
     by_name = {task.name: task for task in model.tasks}
     has_labels = labelled and len(parts) > 1
     if has_labels and isinstance(parts[1], Mapping):
@@ -280,6 +301,10 @@ def _prepare_dataset(model: Any, dataset: Any, labelled: bool) -> Any:
             for name, labels in y.items():
                 right = tf.logical_not(tf.reduce_any(_wrong(by_name[name], labels)))
                 message = f"{_MARK}{_range_message(by_name[name])}"
+                checks.append(tf.debugging.Assert(right, [message]))
+            for layer, broken in _label_rules(model, y):
+                right = tf.logical_not(tf.reduce_any(broken))
+                message = f"{_MARK}{layer.label_rule}"
                 checks.append(tf.debugging.Assert(right, [message]))
             with tf.control_dependencies(checks):
                 y = {name: tf.identity(labels) for name, labels in y.items()}

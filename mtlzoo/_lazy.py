@@ -1,9 +1,9 @@
 """Saved models load after `import mtlzoo` alone, though that import loads nothing.
 
 Keras finds a class of a saved model by its registered name. Ours register when their
-module is imported, and importing them all would load TensorFlow, which `mtlzoo list` must
-not. So as soon as Keras itself is imported, each registered name gets a stand-in, which
-imports the module of the real class when Keras first asks it for anything.
+module is imported, and importing them all would load TensorFlow, which `mtlzoo list`
+must not. So as soon as Keras itself is imported, each registered name gets a stand-in,
+which imports the module of the real class when Keras first asks it for anything.
 """
 
 import importlib
@@ -14,7 +14,8 @@ from typing import Any
 import wrapt
 
 _REGISTERED = re.compile(
-    r'register_keras_serializable\("mtlzoo"\)\n(?:@.*\n|@[^@]*?\n\)\n)*(?:class|def) (\w+)'
+    r'^@keras\.saving\.register_keras_serializable\("mtlzoo"\)\n(?:class|def) (\w+)',
+    re.MULTILINE,
 )
 
 

@@ -1,4 +1,4 @@
-"""The loss of each task on one batch: the weighted mean over the labels that are there."""
+"""The loss of each task on one batch: the weighted mean over its labels."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -57,8 +57,7 @@ def task_loss(task: Task, values: Any, predictions: Any, weights: Any) -> TaskLo
         row_weights = label_weights
     losses = task.row_losses(labels, predictions)
     if len(losses.shape) < len(row_weights.shape):
-        # A loss of the caller's own works on whole rows: one counts if all is there.
-        row_weights = ops.min(row_weights, axis=-1)
+        row_weights = whole_rows(row_weights)
     total = ops.sum(losses * row_weights)
     weight = ops.sum(row_weights)
     whole = sum_over_replicas(weight)
@@ -85,6 +84,13 @@ def sum_over_replicas(value: Any) -> Any:
     if context.num_replicas_in_sync == 1:
         return value
     return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+
+def whole_rows(weights: Any) -> Any:
+    """Return the weight of each row, given that of its entries: all must be there."""
+    if weights.shape[-1] == 1:
+        return ops.squeeze(weights, -1)
+    return ops.min(weights, axis=-1)
 
 
 def weights_of(task: Task, sample_weight: Any) -> Any:

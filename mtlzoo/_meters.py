@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from mtlzoo._losses import whole_rows
 from mtlzoo.tasks import Task
 
 
@@ -56,25 +57,33 @@ class TaskMeter(keras.metrics.Metric):
             weights: the same, times the sample weights.
         """
         for metrics, weight in ((self.plain, present), (self.weighted, weights)):
+            if not metrics:
+                continue
+            rows = weight if self.task.has_classes else whole_rows(weight)
             for metric in metrics:
-                metric.update_state(
-                    *self._arrange(metric, labels, predictions, weight)
-                )
+                if self._counts_entries(metric):
+                    metric.update_state(
+                        ops.reshape(labels, (-1, 1)),
+                        ops.reshape(predictions, (-1, 1)),
+                        ops.reshape(weight, (-1,)),
+                    )
+                elif isinstance(metric, keras.metrics.R2Score):
+                    metric.update_state(labels, predictions, weight)
+                else:
+                    metric.update_state(labels, predictions, rows)
 
-    def _arrange(
-        self, metric: Any, labels: Any, predictions: Any, weight: Any
-    ) -> tuple[Any, Any, Any]:
-        """Shape the arguments of a metric so that each weight meets its own value."""
-        if self.task.has_classes or isinstance(metric, keras.metrics.R2Score):
-            return labels, predictions, weight
-        if self.task.metrics is None and metric in self.plain:
-            return (
-                ops.reshape(labels, (-1, 1)),
-                ops.reshape(predictions, (-1, 1)),
-                ops.reshape(weight, (-1,)),
-            )
-        # A metric of the caller's own sees whole rows; one counts if all of it is there.
-        return labels, predictions, ops.min(weight, axis=-1)
+    def _counts_entries(self, metric: Any) -> bool:
+        """Whether each entry of a row counts by itself, since each may be missing.
+
+        So it is with the task's own metrics. One of the caller's sees whole rows.
+        """
+        return (
+            not self.task.has_classes
+            and self.task.units > 1
+            and self.task.metrics is None
+            and metric in self.plain
+            and not isinstance(metric, keras.metrics.R2Score)
+        )
 
     def reset_state(self) -> None:
         for metric in self._all:

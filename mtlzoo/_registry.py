@@ -204,7 +204,7 @@ class Registry:
 
 
 def unknown_name(noun: str, name: object, known: Iterable[str]) -> str:
-    """Return the message for an unknown name: what came, what is close, what there is."""
+    """Return the message for an unknown name: what is close, and what there is."""
     known = sorted(known)
     close = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""

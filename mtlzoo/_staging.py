@@ -57,8 +57,8 @@ def publish(folder: Path, target: Path) -> None:
 def not_writable(path: Path, error: OSError) -> ExportError:
     """Return the error for a folder that can't be written."""
     return ExportError(
-        f"Can't write in {str(path)!r}: {error.strerror or error}. Choose a folder that "
-        "you may write in, and that no file is in the way of."
+        f"Can't write in {str(path)!r}: {error.strerror or error}. Choose a folder "
+        "that you may write in, and that no file is in the way of."
     )
 
 

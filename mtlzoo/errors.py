@@ -1,6 +1,7 @@
 """The errors that a caller may want to catch.
 
-Each is also an error of Python's own, so code that knows nothing of mtlzoo still catches it.
+Each is also an error of Python's own, so code that knows nothing of mtlzoo still
+catches it.
 """
 
 __all__ = [

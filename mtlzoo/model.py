@@ -62,7 +62,8 @@ class MultiTaskModel(keras.Model):
         """Return a multi-task model that has the layers and weights of `model`.
 
         Args:
-            model: a functional model whose outputs are a dict keyed by the tasks' names,
+            model: a functional model whose outputs are a dict keyed by the tasks'
+            names,
                 or a list in the order of `tasks`.
             tasks: one for each output; their activation is the model's own affair.
             balancing: a name of `mtlzoo.list_balancing()` or an object.
@@ -153,9 +154,7 @@ class MultiTaskModel(keras.Model):
                 for argument, by_task in changes.items()
                 if by_task and task.name in by_task
             }
-            changed.append(
-                type(task)(**{**task.get_config(), **new}) if new else task
-            )
+            changed.append(type(task)(**{**task.get_config(), **new}) if new else task)
         return tuple(changed)
 
     def get_config(self) -> dict[str, Any]:
@@ -298,7 +297,7 @@ class MultiTaskModel(keras.Model):
 
     # Data in, as people have it.
 
-    def fit(
+    def fit(  # noqa: D417 (Keras documents the others)
         self,
         x: Any = None,
         y: Any = None,
@@ -346,16 +345,14 @@ class MultiTaskModel(keras.Model):
                 **kwargs,
             )
 
-    def evaluate(
-        self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
-    ) -> Any:
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Return losses and metrics, as `keras.Model.evaluate`; data as in `fit`."""
         x, y, weights = _data.prepare(self, x, y, kwargs.pop("sample_weight", None))
         with _data.running():
             return super().evaluate(x, y, *args, sample_weight=weights, **kwargs)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Return predictions by task name, as `keras.Model.predict`; data as in `fit`."""
+        """Return predictions by task name, as `keras.Model.predict`."""
         x, _, _ = _data.prepare(self, x, labelled=False)
         return super().predict(x, *args, **kwargs)
 
@@ -379,3 +376,13 @@ class MultiTaskModel(keras.Model):
         """
         x, _, _ = _data.prepare(self, x, labelled=False)
         return self.representation_model.predict(x, **kwargs)
+
+    def plot(self, path: Any = None) -> Any:
+        """Draw trunk, sharing and heads as labelled blocks; see `mtlzoo.plot.model`.
+
+        Args:
+            path: where to write the picture, such as `"model.png"`.
+        """
+        from mtlzoo import plot  # matplotlib is an extra
+
+        return plot.model(self, path)

@@ -35,9 +35,7 @@ TRUNKS = {
     "rnn": ("text", lambda: trunks.RNN((6,), bidirectional=True)),
     "transformer": (
         "sequence",
-        lambda: trunks.Transformer(
-            2, width=8, num_heads=2, feedforward=8, dropout=0.0
-        ),
+        lambda: trunks.Transformer(2, width=8, num_heads=2, feedforward=8, dropout=0.0),
     ),
     "multimodal": (
         "mixed",
@@ -66,7 +64,9 @@ def raw_inputs(kind, rows=ROWS, seed=0):
     for name, feature in INPUTS[kind].items():
         feature = features.as_feature(name, feature)
         if name in ("job", "code"):
-            values[name] = rng.choice([*feature.vocabulary, feature.vocabulary[0]], rows)
+            values[name] = rng.choice(
+                [*feature.vocabulary, feature.vocabulary[0]], rows
+            )
         elif name == "review":
             values[name] = np.array(
                 [" ".join(rng.choice([*WORDS, "new"], 3)) for _ in range(rows)]

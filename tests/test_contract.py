@@ -21,9 +21,11 @@ from examples import (
 
 import mtlzoo
 from mtlzoo import heads, tasks, trunks
-from mtlzoo._registry import ARCHITECTURES
-from mtlzoo._registry import TASKS as TASK_REGISTRY
-from mtlzoo._registry import TRUNKS as TRUNK_REGISTRY
+from mtlzoo._registry import (
+    ARCHITECTURES,
+    TASKS as TASK_REGISTRY,
+    TRUNKS as TRUNK_REGISTRY,
+)
 
 EXAMPLE_TRUNKS = {
     "image": lambda: trunks.CNN((4, 6)),

@@ -40,9 +40,7 @@ class TestAgainstPlainKeras:
             loss=dict.fromkeys(y, "binary_crossentropy"),
             loss_weights={"click": 1.0, "buy": 0.5},
         )
-        ours = wrapped(
-            optimizer=keras.optimizers.Adam(0.01), loss_weights={"buy": 0.5}
-        )
+        ours = wrapped(optimizer=keras.optimizers.Adam(0.01), loss_weights={"buy": 0.5})
         options = {"batch_size": 16, "epochs": 3, "shuffle": False, "verbose": 0}
         expected = by_hand.fit(x, y, **options).history
         found = ours.fit(x, y, **options).history
@@ -94,7 +92,9 @@ class TestMissingLabels:
         model = two_task_model()
         found = model.evaluate(x, partly, verbose=0, return_dict=True)
         first = {name: array[:2] for name, array in x.items()}
-        alone = model.evaluate(first, {"buy": y["buy"][:2]}, verbose=0, return_dict=True)
+        alone = model.evaluate(
+            first, {"buy": y["buy"][:2]}, verbose=0, return_dict=True
+        )
         for key in ("buy_loss", "buy_accuracy", "buy_auc"):
             assert found[key] == pytest.approx(alone[key], rel=1e-5)
 
@@ -128,9 +128,7 @@ class TestSampleWeights:
         x, y = two_task_data(4)
         model = two_task_model()
         weights = {"buy": np.array([0.0, 1.0, 0.0, 0.0])}
-        found = model.evaluate(
-            x, y, sample_weight=weights, verbose=0, return_dict=True
-        )
+        found = model.evaluate(x, y, sample_weight=weights, verbose=0, return_dict=True)
         plain = model.evaluate(x, y, verbose=0, return_dict=True)
         one = {name: array[1:2] for name, array in x.items()}
         alone = model.evaluate(one, {"buy": y["buy"][1:2]}, verbose=0, return_dict=True)
@@ -156,7 +154,9 @@ class TestSampleWeights:
         dataset = tf.data.Dataset.from_tensor_slices((x, y, weights)).batch(4)
         model = two_task_model()
         found = model.evaluate(dataset, verbose=0, return_dict=True)
-        arrays = model.evaluate(x, y, sample_weight=weights, verbose=0, return_dict=True)
+        arrays = model.evaluate(
+            x, y, sample_weight=weights, verbose=0, return_dict=True
+        )
         assert found == pytest.approx(arrays, rel=1e-5)
 
     def test_weighted_metrics(self):

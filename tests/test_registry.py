@@ -8,9 +8,7 @@ from mtlzoo import _registry
 from mtlzoo._registry import ARCHITECTURES, Registry
 from mtlzoo.errors import UnknownNameError
 
-FAMILIES = [
-    value for value in vars(_registry).values() if isinstance(value, Registry)
-]
+FAMILIES = [value for value in vars(_registry).values() if isinstance(value, Registry)]
 
 
 def named(name, module):

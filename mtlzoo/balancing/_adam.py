@@ -7,9 +7,9 @@ from keras import ops
 class Adam(keras.layers.Layer):
     """Adam for one small vector that a method trains by a gradient of its own.
 
-    The optimizer of the model can't: its learning rate and decay are made for weights of
-    a network. The decay here is part of the gradient, as in the codes that the
-    balancing papers come with.
+    The optimizer of the model can't: its learning rate and decay are made for the
+    weights of a network. The decay here is part of the gradient, as in the codes that
+    the balancing papers come with.
 
     Reference:
         Diederik Kingma and Jimmy Ba, "Adam: A Method for Stochastic Optimization",
@@ -36,7 +36,7 @@ class Adam(keras.layers.Layer):
         self.steps = state("steps", ())
 
     def step(self, variable: keras.Variable, gradient: Any) -> None:
-        """Move `variable` against `gradient`; a gradient that isn't finite is skipped."""
+        """Move `variable` against `gradient`, unless that isn't finite."""
         gradient = ops.cast(gradient, "float32") + self.weight_decay * variable
         finite = ops.all(ops.isfinite(gradient))
         steps = self.steps + 1.0

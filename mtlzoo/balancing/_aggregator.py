@@ -13,6 +13,11 @@ from mtlzoo.errors import TaskError
 MODES = ("parameters", "representation")
 
 
+def unreduced(value: Any) -> Any:
+    """Return `value`: the sum over replicas where there is one."""
+    return value
+
+
 class Aggregator(Balancing):
     """Combines the gradients of the tasks into one update of what they share.
 
@@ -93,7 +98,7 @@ class Aggregator(Balancing):
         jacobian: Any,
         losses: Any,
         present: Any,
-        reduce: Callable[[Any], Any] = ops.identity,
+        reduce: Callable[[Any], Any] = unreduced,
     ) -> tuple[list[Any], Any]:
         """Return the update, and update the method's state.
 
@@ -135,7 +140,7 @@ class GramianAggregator(Aggregator):
         jacobian: Any,
         losses: Any,
         present: Any,
-        reduce: Callable[[Any], Any] = ops.identity,
+        reduce: Callable[[Any], Any] = unreduced,
     ) -> tuple[list[Any], Any]:
         weights = self.task_weights(reduce(gramian_of(jacobian)), losses, present)
         return combine(jacobian, weights), weights
@@ -199,8 +204,7 @@ def gramian_of(jacobian: Sequence[Any]) -> Any:
 def combine(jacobian: Sequence[Any], weights: Any) -> list[Any]:
     """Return the weighted sum of the tasks' gradients, a block at a time."""
     return [
-        ops.matmul(ops.cast(weights, block.dtype)[None], block)[0]
-        for block in jacobian
+        ops.matmul(ops.cast(weights, block.dtype)[None], block)[0] for block in jacobian
     ]
 
 

@@ -1,7 +1,6 @@
 from typing import Any
 
 import keras
-from keras import ops
 
 
 def require_nonnegative(losses: Any, owner: str) -> Any:
@@ -15,8 +14,8 @@ def require_nonnegative(losses: Any, owner: str) -> Any:
 
     check = tf.debugging.assert_non_negative(
         losses,
-        f"{owner} takes the logarithm of the losses, so each must be at least 0. Choose "
-        "another balancing, or a loss that can't be negative.",
+        f"{owner} takes the logarithm of the losses, so each must be at least 0. "
+        "Choose another balancing, or a loss that can't be negative.",
     )
     with tf.control_dependencies([] if check is None else [check]):
-        return ops.identity(losses)
+        return tf.identity(losses)

@@ -62,6 +62,7 @@ def adult() -> Dataset:
         columns,
         tasks=[Binary("income"), Binary("never_married")],
         label_columns={"never_married": "marital_status"},
+        bins=16,
         split=(0.7, 0.1, 0.2),
         name="adult",
     )

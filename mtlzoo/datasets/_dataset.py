@@ -76,10 +76,13 @@ class Dataset:
         self._arrays: dict[str, tuple[Arrays, Arrays]] = {
             split: (
                 {
-                    key: input_array(key, one, x[key])
+                    key: _read_only(input_array(key, one, x[key]))
                     for key, one in self.inputs.items()
                 },
-                {task.name: label_array(task, y[task.name]) for task in self.tasks},
+                {
+                    task.name: _read_only(label_array(task, y[task.name]))
+                    for task in self.tasks
+                },
             )
             for split, (x, y) in splits.items()
         }
@@ -101,7 +104,8 @@ class Dataset:
     def train(self) -> tf.data.Dataset:
         """Training batches `(x, y)`, in another order each epoch.
 
-        Each access starts the series of orders anew, so two fits see the same ones.
+        The series of orders follows from `shuffle_seed` and, where it is set, from
+        TensorFlow's own seed; it starts anew at each access of this attribute.
         """
         return self._batches("train", shuffle=True)
 
@@ -116,7 +120,7 @@ class Dataset:
         return self._batches("test")
 
     def arrays(self, split: str) -> tuple[Arrays, Arrays]:
-        """Return `(x, y)` of one split: NumPy arrays by input and by task name.
+        """Return `(x, y)` of one split: read-only NumPy arrays by input and task name.
 
         Args:
             split: `"train"`, `"validation"` or `"test"`.
@@ -191,3 +195,10 @@ class Dataset:
 
 def _any(columns: Arrays) -> Any:
     return next(iter(columns.values()))
+
+
+def _read_only(array: Any) -> Any:
+    # Pipelines and callers share the memory of these arrays.
+    view = array.view()
+    view.flags.writeable = False
+    return view

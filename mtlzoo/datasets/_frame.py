@@ -19,6 +19,7 @@ def from_frame(
     tasks: Tasks,
     inputs: Sequence[str] | Mapping[str, Any] | None = None,
     label_columns: Mapping[str, str] | None = None,
+    bins: int = 0,
     split: Sequence[float] = (0.8, 0.1, 0.1),
     seed: int = 0,
     name: str = "frame",
@@ -40,6 +41,8 @@ def from_frame(
         label_columns: for a task whose labels were made from a column of another name,
             that column, as in `{"never_married": "marital_status"}`; it can't be an
             input.
+        bins: how many bins to encode a number by besides, at most, where its feature is
+            not given.
         split: the fractions of training, validation and test.
         seed: of the split.
         name: of the data set, for messages.
@@ -78,7 +81,7 @@ def from_frame(
     return Dataset(
         name,
         {part: (table, table) for part, table in parts.items()},
-        inputs=_features(parts["train"], inputs, made, label_columns or {}),
+        inputs=_features(parts["train"], inputs, made, label_columns or {}, bins),
         tasks=made,
         label_columns=label_columns,
     )
@@ -113,6 +116,7 @@ def _features(
     inputs: Sequence[str] | Mapping[str, Any] | None,
     tasks: Sequence[Task],
     label_columns: Mapping[str, str],
+    bins: int,
 ) -> dict[str, Any]:
     if isinstance(inputs, Mapping):
         return dict(inputs)
@@ -122,4 +126,4 @@ def _features(
     for key in inputs:
         if key not in train:
             raise DataError(unknown_name("column", key, train))
-    return infer({key: train[key] for key in inputs})
+    return infer({key: train[key] for key in inputs}, bins=bins)

@@ -111,6 +111,10 @@ def _checked(images: Any, labels: Any, folder: Path) -> Labelled:
             f"{len(images)} of {'x'.join(map(str, images.shape[1:3]))} and "
             f"{len(labels)} labels."
         )
+    if labels.max(initial=0) > 9:
+        raise DataError(
+            f"The labels of {folder} must be 0 to 9. Received: {labels.max()}."
+        )
     return images, labels.astype("int32")
 
 

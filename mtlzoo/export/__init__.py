@@ -5,8 +5,8 @@ mtlzoo.export.saved_model(model, "serving/income")   # -> serving/income/1
 ```
 
 The folder holds what the server needs and no Python: the graph with its preprocessing,
-the weights once, and the signatures. `serving_default` takes the model's inputs by name,
-raw as they come, and gives the prediction of each task under the task's name, as
+the weights once, and the signatures. `serving_default` takes the model's inputs by
+name, raw as they come, and gives the prediction of each task under the task's name, as
 float32. `task_<name>` does the same for one task and computes nothing else.
 
 An export becomes visible under its version number in one step, and only after another

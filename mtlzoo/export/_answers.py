@@ -42,8 +42,8 @@ class Answering:
         if self._process.returncode:
             last = (errors.strip() or "no message").splitlines()[-1]
             raise ExportError(
-                "The exported model fails as TensorFlow Serving would run it, so it was "
-                f"not published: {last}"
+                "The exported model fails as TensorFlow Serving would run it, so it "
+                f"was not published: {last}"
             )
         with np.load(folder / ANSWERS) as answers:
             return dict(answers)

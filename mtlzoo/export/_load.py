@@ -99,7 +99,8 @@ class ExportedModel:
         definition = self._signatures[signature]
         if set(inputs) != set(definition.inputs):
             raise DataError(
-                f"{signature!r} takes the inputs {', '.join(sorted(definition.inputs))}. "
+                f"{signature!r} takes the inputs "
+                f"{', '.join(sorted(definition.inputs))}. "
                 f"Received: {', '.join(sorted(inputs)) or 'none'}."
             )
         names = sorted(definition.inputs)

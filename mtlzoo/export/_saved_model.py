@@ -63,8 +63,8 @@ def saved_model(
     check_model(model)
     if "://" in str(path):
         raise ExportError(
-            f"`path` must be a local folder. Received: {str(path)!r}. Export locally and "
-            "copy the folder of the version there."
+            f"`path` must be a local folder. Received: {str(path)!r}. Export locally, "
+            "then copy the folder of the version there."
         )
     base = Path(path)
     refuse_taken(base, version)

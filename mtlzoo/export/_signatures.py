@@ -85,9 +85,7 @@ def trace(model: keras.Model) -> dict[str, Any]:
 
 def call(model: keras.Model, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Call `model` on tensors by input name, as for inference."""
-    packed = keras.tree.map_structure(
-        lambda tensor: inputs[tensor.name], model.input
-    )
+    packed = keras.tree.map_structure(lambda tensor: inputs[tensor.name], model.input)
     with _portable(model):
         predictions: dict[str, Any] = model(packed, training=False)
     return predictions

@@ -9,7 +9,7 @@ from mtlzoo.features._categorical import Categorical
 from mtlzoo.features._numeric import Date, Numeric
 
 
-def infer(columns: Any) -> dict[str, Feature]:
+def infer(columns: Any, *, bins: int = 0) -> dict[str, Feature]:
     """Return a feature for each column of training data, by its type.
 
     Numbers become `Numeric` with the column's mean and variance, strings and booleans
@@ -18,6 +18,8 @@ def infer(columns: Any) -> dict[str, Feature]:
 
     Args:
         columns: a dict of arrays of shape `(rows,)` or `(rows, n)`, or a data frame.
+        bins: how many bins to encode a number by besides, at most, as in
+            `Numeric.from_values`; 16 is a good start for numbers with heavy tails.
 
     Example:
 
@@ -31,7 +33,9 @@ def infer(columns: Any) -> dict[str, Feature]:
         if np.issubdtype(values.dtype, np.datetime64):
             features[name] = Date.from_values(values)
         elif np.issubdtype(values.dtype, np.number):
-            features[name] = Numeric.from_values(values)
+            features[name] = Numeric.from_values(
+                values, bins=bins if values.ndim == 1 else 0
+            )
         elif values.dtype == bool:
             features[name] = Categorical.from_values(values.astype("int64"))
         else:

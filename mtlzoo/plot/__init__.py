@@ -10,7 +10,7 @@ given a path; its suffix decides the format. They need the extra `plot`:
 `pip install "mtlzoo[plot]"`.
 """
 
-from mtlzoo.plot._history import history  # noqa
+from mtlzoo.plot._history import history
 from mtlzoo.plot._model import model
 
 __all__ = ["history", "model"]

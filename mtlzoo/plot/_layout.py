@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mtlzoo.plot._blocks import Block
+from mtlzoo.plot._block import Block
 
 GAP_X, GAP_Y, BEND = 0.75, 0.22, 0.06  # inches
 
@@ -97,10 +97,10 @@ def _set_y(by_column: list[list[Place]]) -> None:
     for places in by_column:
         _settle(places, [0.0] * len(places))
     for _ in range(6):
-        for places in by_column:
-            _sort(places, sources)
         for places in reversed(by_column):
             _sort(places, targets)
+        for places in by_column:
+            _sort(places, sources)
     for places in by_column:
         _sort(places, {place: sources[place] + targets[place] for place in places})
 

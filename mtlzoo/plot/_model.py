@@ -1,13 +1,12 @@
-import textwrap
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from mtlzoo._extras import require
 from mtlzoo.errors import DataError
-from mtlzoo.plot._blocks import Block, blocks
+from mtlzoo.plot._blocks import blocks
 from mtlzoo.plot._figure import COLOURS, new_figure, save
 from mtlzoo.plot._layout import Place, layout
+from mtlzoo.plot._text import lines_of
 
 # Outline and fill of each part. Blue, orange and green of Okabe and Ito, and grey.
 PARTS = {
@@ -18,7 +17,6 @@ PARTS = {
 }
 TITLE, TEXT, LINE = 9.5, 8.0, 0.155  # points, points, inches
 PADDING, MARGIN, STACK, HEADING = 0.11, 0.2, 0.045, 0.32  # inches
-WRAP = 30  # characters
 
 
 def model(model: Any, path: str | Path | None = None) -> Any:
@@ -49,7 +47,7 @@ def model(model: Any, path: str | Path | None = None) -> Any:
         raise DataError(
             f"Only a functional Keras model can be drawn. Received: {model!r}."
         )
-    texts = {block: _text(block, model) for block in blocks(model)}
+    texts = {block: lines_of(block, model) for block in blocks(model)}
     places = layout(list(texts), lambda block: _size(texts[block]))
     right = max(place.x + place.width / 2 for place in places)
     top = max(place.y + place.height / 2 for place in places)
@@ -68,73 +66,6 @@ def model(model: Any, path: str | Path | None = None) -> Any:
     _draw_heading(axes, model, {block.part for block in texts}, top + HEADING)
     save(figure, path)
     return figure
-
-
-def _text(block: Block, model: Any) -> list[str]:
-    """Return the lines in a block, the title first."""
-    if block.part == "inputs":
-        mine = {layer.name for layer in block.layers}
-        names = [tensor.name for tensor in model.inputs if tensor.name in mine]
-        if len(names) == 1:
-            tensor = block.layers[0].output
-            shape = tuple(tensor.shape[1:])
-            return [names[0], f"{tensor.dtype} {shape if shape else ''}".strip()]
-        shown = names if len(names) <= 8 else names[:6]
-        lines = textwrap.wrap(", ".join(shown), WRAP)
-        if len(names) > len(shown):
-            lines.append(f"and {len(names) - len(shown)} more")
-        return [f"{len(names)} inputs", *lines]
-    title = block.name.replace(".", " · ")
-    if block.part == "trunk":
-        title = f"trunk · {title}" if title else "trunk"
-    if block.part == "heads":
-        kinds = {task.name: type(task).__name__ for task in getattr(model, "tasks", ())}
-        title = f"{block.name}: {kinds[block.name]}" if block.name in kinds else block.name
-    if block.copies > 1:
-        title = f"{block.copies} × {title}"
-    lines = [
-        line
-        for text in _summary(block.layers, block.copies)
-        for line in textwrap.wrap(text, WRAP)
-    ]
-    weights = {
-        id(weight): weight for layer in block.layers for weight in _weights(layer)
-    }
-    parameters = sum(_count(weight) for weight in weights.values())
-    return [title, *lines, f"{parameters:,} parameters"] if parameters else [title, *lines]
-
-
-def _summary(layers: list[Any], copies: int) -> Iterable[str]:
-    """Name the layers that have weights, with their widths from first to last."""
-    widths: dict[str, list[int]] = {}
-    for layer in layers:
-        kind = type(layer).__name__
-        if hasattr(layer, "layers"):
-            kind = layer.name
-        if _weights(layer) and not kind.endswith("Normalization"):
-            shape = layer.output.shape if hasattr(layer.output, "shape") else (None,)
-            widths.setdefault(kind, []).append(shape[-1])
-    for kind, all_widths in widths.items():
-        count = len(all_widths) // copies
-        steps = [
-            str(width)
-            for index, width in enumerate(all_widths[:count])
-            if index == 0 or width != all_widths[index - 1]
-        ]
-        number = f"{count} × " if count > len(steps) or count > 3 else ""
-        chain = " → ".join(steps) if len(steps) <= 4 and kind != "Embedding" else ""
-        yield f"{number}{kind} {chain}".strip()
-
-
-def _weights(layer: Any) -> list[Any]:
-    return list(getattr(layer, "weights", ()))
-
-
-def _count(weight: Any) -> int:
-    total = 1
-    for size in weight.shape:
-        total *= size
-    return total
 
 
 def _size(lines: list[str]) -> tuple[float, float]:
@@ -160,7 +91,7 @@ def _draw_block(axes: Any, place: Place, lines: list[str]) -> None:
         return
     edge, fill = PARTS[block.part]
     left, bottom = place.x - place.width / 2, place.y - place.height / 2
-    for depth in range(min(block.copies, 3) - 1, -1, -1):
+    for depth in range(min(block.copies * block.num_experts, 3) - 1, -1, -1):
         axes.add_patch(
             patches.FancyBboxPatch(
                 (left + depth * STACK, bottom + depth * STACK),

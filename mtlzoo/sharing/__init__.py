@@ -6,31 +6,58 @@ a recipe that `mtlzoo.build` carries out over any trunk; `mtlzoo list` shows the
 """
 
 from mtlzoo.sharing._adatt import AdaTT
+from mtlzoo.sharing._aitm import AITM
 from mtlzoo.sharing._base import Outputs, Sharing, mark_representation
+from mtlzoo.sharing._cascade import Cascade
 from mtlzoo.sharing._cgc import CGC
+from mtlzoo.sharing._cross_stitch import CrossStitch
+from mtlzoo.sharing._dbmtl import DBMTL
 from mtlzoo.sharing._dselect_k import DSelectK
+from mtlzoo.sharing._escm2 import ESCM2DR, ESCM2IPS
+from mtlzoo.sharing._esmm import ESMM
+from mtlzoo.sharing._hierarchical import Hierarchical
 from mtlzoo.sharing._ml_mmoe import MLMMoE
 from mtlzoo.sharing._mmoe import MMoE
+from mtlzoo.sharing._nddr import NDDR
 from mtlzoo.sharing._omoe import OMoE
+from mtlzoo.sharing._pad_net import PADNet
 from mtlzoo.sharing._ple import PLE
 from mtlzoo.sharing._shared_bottom import SharedBottom
 from mtlzoo.sharing._single_task import SingleTask
+from mtlzoo.sharing._sluice import Sluice
 from mtlzoo.sharing._snr_aver import SNRAver
 from mtlzoo.sharing._snr_trans import SNRTrans
+from mtlzoo.sharing._soft_sharing import SoftSharing
+from mtlzoo.sharing._task_attention import TaskAttention
+from mtlzoo.sharing._trace_norm import TraceNormSharing
 
 __all__ = [
     "AdaTT",
+    "AITM",
+    "Cascade",
     "CGC",
+    "CrossStitch",
+    "DBMTL",
     "DSelectK",
+    "ESCM2DR",
+    "ESCM2IPS",
+    "ESMM",
+    "Hierarchical",
     "mark_representation",
     "MLMMoE",
     "MMoE",
+    "NDDR",
     "OMoE",
     "Outputs",
+    "PADNet",
     "PLE",
     "SharedBottom",
     "Sharing",
     "SingleTask",
+    "Sluice",
     "SNRAver",
     "SNRTrans",
+    "SoftSharing",
+    "TaskAttention",
+    "TraceNormSharing",
 ]

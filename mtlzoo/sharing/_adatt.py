@@ -20,8 +20,8 @@ from mtlzoo.sharing._features import FeatureSharing, Layers, check_units
 class ExpertSum(keras.layers.Layer):
     """A weighted sum of experts, the weights learned: `sum_i v_i f_i`.
 
-    `v` starts uniform between `-sqrt(1 / n)` and `sqrt(1 / n)` for `n` experts. A single
-    expert passes as it is.
+    `v` starts uniform between `-sqrt(1 / n)` and `sqrt(1 / n)` for `n` experts. A
+    single expert passes as it is.
 
     Input shape: `(batch, ..., num_experts, units)`.
 

@@ -1,4 +1,3 @@
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -34,14 +33,14 @@ class Outputs:
     penalties: list[Any] = field(default_factory=list)
 
 
-class Sharing(Configured, ABC):
+class Sharing(Configured):
     """How tasks share: from inputs to one representation a task.
 
     A sharing is a recipe: its options are arguments of its constructor, and `connect`
     makes the layers. The names of the layers it adds start with `sharing`.
 
     Most methods write `represent`. One whose tasks feed each other, or whose outputs
-    are more than its tasks' predictions, writes `connect` itself.
+    are more than its tasks' predictions, writes `connect` in its place.
     """
 
     min_tasks: ClassVar[int] = 1
@@ -51,11 +50,13 @@ class Sharing(Configured, ABC):
         """Return the trunk for inputs of these forms, where the caller names none."""
         return trunks.default(sources)
 
-    @abstractmethod
     def represent(
         self, sources: Sources, trunk: Trunk, tasks: Sequence[Task]
     ) -> dict[str, Any]:
         """Return the representation of each task, of the kind that the task reads."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define `represent` or `connect`."
+        )
 
     def connect(
         self, sources: Sources, trunk: Trunk, tasks: Sequence[Task], head: Head
@@ -77,5 +78,5 @@ def predict(
 
 
 def mark_representation(name: str, tensor: Any) -> Any:
-    """Name `tensor` as the representation of a task, so that a loaded model finds it."""
+    """Name `tensor` as the representation of a task; a loaded model finds it so."""
     return keras.layers.Identity(name=f"representation.{name}")(tensor)

@@ -67,9 +67,8 @@ class DSelectKGate(keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         rows = (input_shape[-1],) if self.per_example else ()
-        near_zero = keras.initializers.RandomUniform(
-            -self.gamma / 100, self.gamma / 100
-        )
+        limit = self.gamma / 100
+        near_zero = keras.initializers.RandomUniform(-limit, limit)
         self.bits = self.add_weight(
             name="bits", shape=(*rows, self.k * self.num_bits), initializer=near_zero
         )
@@ -90,7 +89,7 @@ class DSelectKGate(keras.layers.Layer):
         return ops.broadcast_to(gate, (*ops.shape(inputs)[:-1], len(self.experts)))
 
     def _selectors(self, bits: Any) -> Any:
-        """Return how much each selector chooses each expert: `(..., k, num_experts)`."""
+        """Return how far each selector chooses each expert: `(..., k, num_experts)`."""
         shape = (*ops.shape(bits)[:-1], self.k, 1, self.num_bits)
         bits = smooth_step(ops.reshape(bits, shape), self.gamma)
         codes = ops.convert_to_tensor(self._codes)

@@ -33,9 +33,9 @@ def per_slice(initializer: Any) -> Callable[..., Any]:
 class ExpertBank(keras.layers.Layer):
     """Networks of dense layers that all have the same shape, computed together.
 
-    Layer `l` of expert `e` is `h_e = activation(h_e W_{l,e} + b_{l,e})`, and all experts
-    of a layer are one batched product. Each kernel is drawn as a `Dense` of that size
-    would draw it.
+    Layer `l` of expert `e` is `h_e = activation(h_e W_{l,e} + b_{l,e})`, and all
+    experts of a layer are one batched product. Each kernel is drawn as a `Dense` of
+    that size would draw it.
 
     Args:
         num_experts: how many networks there are.
@@ -135,7 +135,8 @@ class Gate(keras.layers.Layer):
 
     Input shape: `(batch, ..., width)`.
 
-    Output shape: `(batch, ..., num_experts)`, or `(batch, ..., num_gates, num_experts)`.
+    Output shape: `(batch, ..., num_experts)`, or with `num_gates`
+    `(batch, ..., num_gates, num_experts)`.
     """
 
     def __init__(

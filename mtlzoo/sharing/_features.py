@@ -31,18 +31,16 @@ class FeatureSharing(Sharing):
     """Methods that work on the features of one trunk, whatever their kind.
 
     Their layers act on the last axis, so a sequence is handled step by step and a map
-    pixel by pixel. Where tasks read features of different kinds (one a sequence, another
-    the pooled features), the same layers are applied to each kind, if the kinds are
-    equally wide; if not, each width has layers of its own.
+    pixel by pixel. Where tasks read features of different kinds (one a sequence,
+    another the pooled features), the same layers are applied to each kind, if the kinds
+    are equally wide; if not, each width has layers of its own.
 
     On columns alone the trunk is by default just the encoded inputs: the layers of the
     method are the network then, as in the papers.
     """
 
     def default_trunk(self, sources: Sources) -> Trunk:
-        if {source.feature.form for source in sources.values()} == {"vector"}:
-            return trunks.Tabular(units=())
-        return super().default_trunk(sources)
+        return columns_as_they_are(sources)
 
     @abstractmethod
     def mix(
@@ -73,8 +71,17 @@ class FeatureSharing(Sharing):
         return {task.name: by_kind[task.reads][task.name] for task in tasks}
 
 
-def check_units(owner: str, units: Any) -> tuple[int, ...]:
-    """Return the widths of an expert's layers as a tuple, or refuse them.
+def columns_as_they_are(sources: Sources) -> Trunk:
+    """Return a trunk that only encodes, for columns alone; else the usual one."""
+    if {source.feature.form for source in sources.values()} == {"vector"}:
+        return trunks.Tabular(units=())
+    return trunks.default(sources)
+
+
+def check_units(
+    owner: str, units: Any, option: str = "expert_units"
+) -> tuple[int, ...]:
+    """Return the widths of layers as a tuple, or refuse them.
 
     Raises:
         OptionError: there is none, or one is below 1.
@@ -82,7 +89,7 @@ def check_units(owner: str, units: Any) -> tuple[int, ...]:
     units = tuple(units) if isinstance(units, list | tuple) else (units,)
     if not units or not all(isinstance(one, int) and one >= 1 for one in units):
         raise OptionError(
-            f"`expert_units` of the architecture {owner!r} must hold the width of at "
-            f"least one layer, such as (64,). Received: expert_units={units}."
+            f"`{option}` of the architecture {owner!r} must hold the width of at "
+            f"least one layer, such as (64,). Received: {option}={units}."
         )
     return units

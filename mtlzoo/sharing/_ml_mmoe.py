@@ -25,8 +25,8 @@ from mtlzoo.sharing._features import FeatureSharing, Layers, check_units
 class MLMMoE(FeatureSharing):
     """MMoE of several levels: mixtures of experts feed the experts of the next level.
 
-    With `h_{0,e} = x`, level `l` computes `u_{l,e} = f_{l,e}(h_{l-1,e})`. Below the last
-    level there is a gate for each expert of the next one,
+    With `h_{0,e} = x`, level `l` computes `u_{l,e} = f_{l,e}(h_{l-1,e})`. Below the
+    last level there is a gate for each expert of the next one,
     `h_{l,e} = sum_i softmax(W_{l,e} x)_i u_{l,i}`; on the last there is a gate for each
     task, `h_t = sum_i softmax(W_t x)_i u_{L,i}`. Every gate reads the features `x`, on
     whichever level it is.

@@ -41,8 +41,9 @@ class Connections(keras.layers.Layer):
 
     Output shape: `(batch, ..., units)`, or `(batch, ..., num_outputs, units)`.
 
-    Reference: Christos Louizos, Max Welling, Diederik P. Kingma, *Learning Sparse Neural
-    Networks through L0 Regularization*, ICLR 2018, <https://arxiv.org/abs/1712.01312>.
+    Reference: Christos Louizos, Max Welling, Diederik P. Kingma, *Learning Sparse
+    Neural Networks through L0 Regularization*, ICLR 2018,
+    <https://arxiv.org/abs/1712.01312>.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class Connections(keras.layers.Layer):
             )
 
     def open(self, training: bool = False) -> Any:
-        """Return `z`, how open each connection is: shape `(num_outputs, num_inputs)`."""
+        """Return `z`, how open connections are: shape `(num_outputs, num_inputs)`."""
         logits = ops.convert_to_tensor(self.log_alpha)
         if training:
             noise = keras.random.uniform(

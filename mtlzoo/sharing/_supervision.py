@@ -78,35 +78,39 @@ def known_labels(task: str, like: Any) -> tuple[Any, Any]:
 class DeepSupervision(keras.layers.Layer):
     """Add the loss of a task on a prediction that is not the model's last word.
 
-    The tensor passes through unchanged.
+    The features that the prediction was made from pass through unchanged.
 
     Args:
         task: what is predicted.
         weight: of the loss, on top of the task's own `loss_weight`.
 
-    Input shape: as the predictions of the task.
+    Input shape: a list: features, and predictions of the task made from them.
 
-    Output shape: the same.
+    Output shape: as the features.
     """
 
     def __init__(self, task: Task, *, weight: float = 1.0, **kwargs: Any) -> None:
-        super().__init__(**{"dtype": "float32", **kwargs})
+        # Features pass in whatever precision they have; predictions are float32.
+        super().__init__(**{"autocast": False, **kwargs})
         self.supports_masking = True
         self.task = task
         self.weight = weight
 
     def call(self, inputs: Any) -> Any:
+        features, predictions = inputs
         now = supervision()
         if now is not None and self.task.name in now.labels:
             weights = weights_of(self.task, now.sample_weight)
-            loss = task_loss(
-                self.task, now.labels[self.task.name], inputs, weights
-            ).loss
+            labels = now.labels[self.task.name]
+            loss = task_loss(self.task, labels, predictions, weights).loss
             self.add_loss(self.weight * self.task.loss_weight * loss)
-        return inputs
+        return features
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return mask[0] if mask else None
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        return input_shape
+        return input_shape[0]
 
     def get_config(self) -> dict[str, Any]:
         task = keras.saving.serialize_keras_object(self.task)

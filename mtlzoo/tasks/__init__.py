@@ -1,8 +1,8 @@
 """Tasks: what there is to predict.
 
-A task is a name and a contract: the shape and range of its labels, what marks a label as
-missing, the shape and activation of its predictions, its loss and its metrics. A model
-has one head a task, and its outputs are a dict keyed by the tasks' names.
+A task is a name and a contract: the shape and range of its labels, what marks a label
+as missing, the shape and activation of its predictions, its loss and its metrics. A
+model has one head a task, and its outputs are a dict keyed by the tasks' names.
 
 ```python
 from mtlzoo import tasks
@@ -12,10 +12,10 @@ tasks.Regression.from_values("price", train["price"])
 tasks.Multiclass("topic", ["art", "law", "sport"], missing=-1)
 ```
 
-Several data sets seldom have labels for all tasks. A label may be NaN, or the value that
-its task declares as missing, or its task's key may be absent from a whole batch; it then
-adds nothing to the loss, to any gradient or to any metric, and the loss is the mean over
-the labels that are there.
+Several data sets seldom have labels for all tasks. A label may be NaN, or the value
+that its task declares as missing, or its task's key may be absent from a whole batch;
+it then adds nothing to the loss, to any gradient or to any metric, and the loss is the
+mean over the labels that are there.
 """
 
 from mtlzoo.tasks._base import Task, check_tasks

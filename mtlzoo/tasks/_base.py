@@ -159,7 +159,10 @@ class Task(Configured, ABC):
         """Return the loss of each label (default loss) or each row (your own)."""
         if self.loss is None:
             function = self.default_loss
-            if not self.has_classes:
+            # A loss of Keras takes the mean over the last axis: give it one of size 1.
+            # A single prediction is passed as it is, since Keras then finds the logits
+            # behind the activation, which is exact where probabilities are extreme.
+            if not self.has_classes and predictions.shape[-1] != 1:
                 labels = ops.expand_dims(labels, -1)
                 predictions = ops.expand_dims(predictions, -1)
             return function(labels, predictions)

@@ -13,8 +13,8 @@ class Multiclass(Task):
     """One of several classes: a distribution a row.
 
     Predictions have shape `(batch, num_classes)` and sum to 1. Labels are class indices
-    of shape `(batch,)` or `(batch, 1)`. The loss is the cross-entropy; the metric is the
-    accuracy.
+    of shape `(batch,)` or `(batch, 1)`. The loss is the cross-entropy; the metric is
+    the accuracy.
 
     Args:
         name: of the task.

@@ -10,8 +10,8 @@ mtlzoo.build("shared_bottom", inputs=inputs, tasks=tasks, trunk=trunks.ResNet(32
 mtlzoo.build("shared_bottom", inputs=inputs, tasks=tasks, trunk=any_keras_model)
 ```
 
-Without `trunk` the inputs decide: `tabular` for columns, `cnn` for an image, `rnn` for a
-text or a series, `multimodal` for several kinds together.
+Without `trunk` the inputs decide: `tabular` for columns, `cnn` for an image, `rnn` for
+a text or a series, `multimodal` for several kinds together.
 """
 
 from mtlzoo.trunks._base import Features, Source, Trunk

@@ -113,8 +113,8 @@ def encode_one(sources: Sources, form: str, name: str, trunk: str) -> Any:
     if len(sources) != 1 or next(iter(sources.values())).feature.form != form:
         came = ", ".join(f"{key} ({one.feature.form})" for key, one in sources.items())
         raise DataError(
-            f"The trunk {trunk!r} takes one {form} input. Received: {came}. For several "
-            "inputs take trunk='multimodal' (one trunk an input) or 'tabular'."
+            f"The trunk {trunk!r} takes one {form} input. Received: {came}. For "
+            "several inputs take trunk='multimodal' (one trunk an input) or 'tabular'."
         )
     return next(iter(encode(sources, name).values()))
 

@@ -53,8 +53,8 @@ class CNN(Trunk):
         self.dropout = dropout
         if pooling not in ("average", "flatten"):
             raise OptionError(
-                "`pooling` of the trunk 'cnn' must be 'average' or 'flatten'. Received: "
-                f"pooling={pooling!r}."
+                "`pooling` of the trunk 'cnn' must be 'average' or 'flatten'. "
+                f"Received: pooling={pooling!r}."
             )
 
     def begin(self, sources: Sources, name: str) -> Any:

@@ -13,9 +13,9 @@ class Custom(Trunk):
     """A trunk made of a `keras.Model` or `keras.Layer` that the caller built.
 
     The model is called on the encoded inputs: with one input on the tensor itself, with
-    several on a dict by name. Its output is a tensor of 2, 3 or 4 axes (pooled features,
-    a sequence or a map), or a dict with the keys `pooled`, `sequence` and `map`. Pooled
-    features that it doesn't give are the mean over steps or pixels.
+    several on a dict by name. Its output is a tensor of 2, 3 or 4 axes (pooled
+    features, a sequence or a map), or a dict with the keys `pooled`, `sequence` and
+    `map`. Pooled features that it doesn't give are the mean over steps or pixels.
 
     An architecture with one trunk uses the model itself, weights included; one with
     several trunks gives each of the others a copy that starts from the same weights.

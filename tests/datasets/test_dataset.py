@@ -53,6 +53,13 @@ def test_arrays_have_the_types_of_the_contract():
     assert y["hours"].dtype == "float32"
 
 
+def test_arrays_are_read_only():
+    for columns in make().arrays("train"):
+        for column in columns.values():
+            with pytest.raises(ValueError, match="read-only"):
+                column[0] = column[1]
+
+
 def test_shapes_stand_for_features():
     dataset = make(inputs={"age": (), "job": Categorical(["clerk", "nurse"])})
     assert dataset.inputs["age"] == Numeric()

@@ -1,5 +1,6 @@
 import functools
 import http.server
+import struct
 import threading
 
 import numpy as np
@@ -146,6 +147,14 @@ def test_named_folder_is_the_only_place_looked_in(nowhere, garments, monkeypatch
 def test_missing_file(garments):
     (garments / "t10k-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(DataError, match=r"but not t10k-labels-idx1-ubyte\.gz. Add it"):
+        read_garments(garments)
+
+
+def test_labels_of_another_data_set(garments):
+    labels = np.full(50, 10, "uint8")
+    header = bytes([0, 0, 8, 1]) + struct.pack(">I", len(labels))
+    (garments / "t10k-labels-idx1-ubyte").write_bytes(header + labels.tobytes())
+    with pytest.raises(DataError, match=r"must be 0 to 9. Received: 10"):
         read_garments(garments)
 
 

@@ -42,7 +42,23 @@ def test_numeric_normalises_and_reads_nan_as_the_mean():
 
 def test_numeric_that_never_varies_is_left_alone():
     feature = features.Numeric.from_values(np.array([7.0, 7.0]))
-    np.testing.assert_allclose(encode(feature, np.array([7.0, 8.0], "float32")).T, [[0, 1]])
+    np.testing.assert_allclose(
+        encode(feature, np.array([7.0, 8.0], "float32")).T, [[0, 1]]
+    )
+
+
+def test_numeric_bins_say_how_far_a_number_gets():
+    feature = features.Numeric(edges=[0.0, 10.0, 30.0])
+    encoded = encode(feature, np.array([-5.0, 5.0, 20.0, 99.0, np.nan], "float32"))
+    np.testing.assert_allclose(
+        encoded[:, 1:], [[0, 0], [0.5, 0], [1, 0.5], [1, 1], [0, 0]], atol=1e-6
+    )
+
+
+def test_numeric_bins_are_quantiles_of_the_distinct_values():
+    values = np.array([0.0] * 97 + [10.0, 20.0, 30.0, 40.0])
+    assert features.Numeric.from_values(values, bins=2).edges == [0.0, 20.0, 40.0]
+    assert features.Numeric.from_values(np.ones(3), bins=2).edges is None
 
 
 def test_categorical_shares_one_embedding_out_of_vocabulary():
@@ -126,6 +142,7 @@ def test_infer_takes_a_data_frame():
     [
         (lambda: features.Numeric((2, 2)), "must be \\(\\) or \\(n,\\)"),
         (lambda: features.Numeric(variance=0.0), "positive variance"),
+        (lambda: features.Numeric(edges=[1.0, 1.0]), "two or more ascending"),
         (lambda: features.Categorical([]), "at least one"),
         (lambda: features.Categorical(["a", 1]), "strings only or integers only"),
         (lambda: features.Categorical(["a", "a"]), "holds a value twice"),

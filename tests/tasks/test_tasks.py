@@ -160,9 +160,7 @@ def test_minus_one_is_missing_only_where_declared():
     y = np.array([-1, 1])
     assert np.any(tasks.Binary("a").out_of_range(y))
     declared = tasks.Binary("a", missing=-1)
-    np.testing.assert_array_equal(
-        declared.labelled(y.astype("float32")), [False, True]
-    )
+    np.testing.assert_array_equal(declared.labelled(y.astype("float32")), [False, True])
 
 
 def test_regression_trains_on_the_normalised_scale_and_predicts_in_units():
@@ -182,9 +180,7 @@ def test_ordinal_is_the_proportional_odds_model():
     np.testing.assert_allclose(probabilities.sum(axis=-1), 1.0, atol=1e-6)
     # Thresholds start one apart: -1, 0, 1.
     at_most = 1 / (1 + np.exp(-(np.array([-1.0, 0.0, 1.0]) - score)))
-    np.testing.assert_allclose(
-        np.cumsum(probabilities, -1)[:, :3], at_most, atol=1e-4
-    )
+    np.testing.assert_allclose(np.cumsum(probabilities, -1)[:, :3], at_most, atol=1e-4)
     layer.gaps.assign([-30.0, -30.0])
     assert (keras.ops.convert_to_numpy(layer(score)) >= 0).all()
 

@@ -9,8 +9,8 @@ _MAX_ITERATIONS = 60
 def minimize_norm_on_simplex(gramian: Any, linear: Any, radius: float) -> Any:
     """Minimise `linear . w + radius * sqrt(w' G w)` over the simplex.
 
-    As a cone problem: minimise `linear . w + radius * t` with `w >= 0`, `sum(w) = 1` and
-    `t >= ||L' w||`, where `G = L L'`. A primal-dual interior-point method with
+    As a cone problem: minimise `linear . w + radius * t` with `w >= 0`, `sum(w) = 1`
+    and `t >= ||L' w||`, where `G = L L'`. A primal-dual interior-point method with
     Nesterov-Todd scaling solves it in 10 to 20 iterations, also where the minimum is at
     the kink of the norm. Both the start and every iterate are feasible, so all that has
     to go to 0 is the complementarity.

@@ -6,14 +6,16 @@ from keras import ops
 from mtlzoo._registry import BALANCING
 from mtlzoo.balancing._aggregator import GramianAggregator, mean_weights
 
-
 _SCALES = ("min", "median", "rmse")
 
 
-@BALANCING.register("aligned_mtl", paper="Senushkin et al., CVPR 2023", kind="aggregation")
+@BALANCING.register(
+    "aligned_mtl", paper="Senushkin et al., CVPR 2023", kind="aggregation"
+)
 @keras.saving.register_keras_serializable("mtlzoo")
 class AlignedMTL(GramianAggregator):
-    """Makes the gradients orthogonal and equally long, changing them least, then averages.
+    """Makes the gradients orthogonal and equally long, changing them least, then
+    averages.
 
     With the Gramian `G = V diag(l) V'`, the weights are
     `w = sqrt(s) V diag(1 / sqrt(l)) V' (1 / k)` for `k` tasks: the mean of the nearest
@@ -21,12 +23,12 @@ class AlignedMTL(GramianAggregator):
     get.
 
     Args:
-        scale: of the components: `"min"`, the smallest eigenvalue, with which the update
+        scale: of the components: `"min"`, the smallest eigenvalue, with which the
+        update
             converges to a Pareto-stationary point; `"median"` of the eigenvalues; or
             `"rmse"`, their mean.
 
     Example:
-
     ```python
     model.compile("adam", balancing=balancing.AlignedMTL(scale="median"))
     ```

@@ -13,18 +13,16 @@ from mtlzoo.balancing._solvers import minimize_norm_on_simplex
 class CAGrad(GramianAggregator):
     """The update near the mean gradient that serves the worst-off task best.
 
-    Maximises `min_i g_i . d` over the updates `d` with `||d - g_0|| <= c ||g_0||`, where
-    `g_0` is the mean of the gradients `g_i`. The solution is
-    `d = g_0 + c ||g_0|| / ||g_w|| g_w`, where `g_w = sum_i w_i g_i` and `w` minimises
-    `g_w . g_0 + c ||g_0|| ||g_w||` over `w >= 0` with `sum_i w_i = 1`. With `c = 0` it is
-    the mean; from `c = 1` it conflicts with no task; towards infinity its direction is
-    that of MGDA.
+    Maximises `min_i g_i . d` over the updates `d` with `||d - g_0|| <= c ||g_0||`,
+    where `g_0` is the mean of the gradients `g_i`. The solution is `d = g_0 + c ||g_0||
+    / ||g_w|| g_w`, where `g_w = sum_i w_i g_i` and `w` minimises `g_w . g_0 + c ||g_0||
+    ||g_w||` over `w >= 0` with `sum_i w_i = 1`. With `c = 0` it is the mean; from `c =
+    1` it conflicts with no task; towards infinity its direction is that of MGDA.
 
     Args:
         c: how far from the mean gradient it may go, at least 0.
 
     Example:
-
     ```python
     model.compile("adam", balancing=balancing.CAGrad(c=0.4))
     ```
@@ -60,9 +58,7 @@ class CAGrad(GramianAggregator):
         cost = ops.where(present, linear, excluded)
         weights = minimize_norm_on_simplex(gramian, cost, self.c)
         weights = ops.where(present, weights, 0.0)
-        norm = ops.sqrt(
-            ops.maximum(ops.sum(weights[:, None] * gramian * weights), 0.0)
-        )
+        norm = ops.sqrt(ops.maximum(ops.sum(weights[:, None] * gramian * weights), 0.0))
         there = ops.logical_and(norm > 1e-4, square > 0)
         return ops.where(
             there, mean + self.c * weights / ops.where(there, norm, 1.0), 0.0

@@ -18,18 +18,18 @@ class ConFIG(GramianAggregator):
     gradients depend on each other, it conflicts with none of them.
 
     Example:
-
     ```python
     model.compile("adam", balancing="config")
     ```
 
     Reference:
-        Qiang Liu, Mengyu Chu and Nils Thuerey, "ConFIG: Towards Conflict-free Training of
-        Physics Informed Neural Networks", ICLR 2025, <https://arxiv.org/abs/2408.11104>.
+        Qiang Liu, Mengyu Chu and Nils Thuerey, "ConFIG: Towards Conflict-free Training
+        of Physics Informed Neural Networks", ICLR 2025,
+        <https://arxiv.org/abs/2408.11104>.
 
     Differences from the authors' code:
-        The pseudo-inverse is taken of the cosines of the gradients, a matrix as small as
-        there are tasks. Their variant with momentum is not here.
+        The pseudo-inverse is taken of the cosines of the gradients, a matrix as small
+        as there are tasks. Their variant with momentum is not here.
     """
 
     def weigh(self, gramian: Any, losses: Any, present: Any) -> Any:

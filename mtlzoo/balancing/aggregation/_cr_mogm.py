@@ -14,7 +14,7 @@ class CRMOGM(GramianAggregator):
     """Averages the weights of another aggregator over the steps.
 
     `w_t = momentum w_(t-1) + (1 - momentum) v_t`, where `v_t` are the weights that the
-    other method gives at this step. The weights of a stochastic batch correlate with its
+    other method gives at this step. The weights of a batch correlate with its
     gradients, which biases every such method; averaging takes the bias away. Starts at
     equal weights that sum to 1. A task that is absent keeps its average.
 
@@ -24,7 +24,6 @@ class CRMOGM(GramianAggregator):
             weights for ever.
 
     Example:
-
     ```python
     model.compile("adam", balancing=balancing.CRMOGM("cagrad"))
     ```
@@ -46,8 +45,8 @@ class CRMOGM(GramianAggregator):
         self.aggregator = get(aggregator)
         if not isinstance(self.aggregator, GramianAggregator):
             raise TypeError(
-                "`aggregator` must be an aggregation that works on the Gramian, such as "
-                f"'mgda'. Received: {aggregator!r}."
+                "`aggregator` must be an aggregation that works on the Gramian, such "
+                f"as 'mgda'. Received: {aggregator!r}."
             )
         if not 0.0 <= momentum <= 1.0:
             raise ValueError(

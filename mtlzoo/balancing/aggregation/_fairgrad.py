@@ -23,7 +23,6 @@ class FairGrad(GramianAggregator):
         alpha: positive.
 
     Example:
-
     ```python
     model.compile("adam", balancing=balancing.FairGrad(alpha=2.0))
     ```
@@ -54,6 +53,6 @@ class FairGrad(GramianAggregator):
         scale = alone ** (1.0 - exponent)
         identity = ops.eye(self.num_tasks, dtype="float64")
         matrix = alone[:, None] * gramian * alone * (1.0 - identity)
-        matrix = matrix + (1.0 + 1e-10) * ops.diag(scale)
+        matrix = matrix + (1.0 + 1e-13) * ops.diag(scale)
         weights = alone * minimize_power_barrier(matrix, scale, exponent)
         return ops.where(there, weights, 0.0)

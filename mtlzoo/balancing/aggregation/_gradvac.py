@@ -27,7 +27,6 @@ class GradVac(GramianAggregator):
         seed: of the random orders; `None` draws one.
 
     Example:
-
     ```python
     model.compile("adam", balancing=balancing.GradVac(beta=0.01))
     ```

@@ -19,15 +19,14 @@ class IMTLG(GramianAggregator):
     pseudo-inverse and `D` the inverse norms. Weights may be negative.
 
     Example:
-
     ```python
     model.compile("adam", balancing="imtl_g")
     ```
 
     Reference:
         Liyang Liu, Yi Li, Zhanghui Kuang, Jing-Hao Xue, Yimin Chen, Wenming Yang,
-        Qingmin Liao and Wayne Zhang, "Towards Impartial Multi-task Learning", ICLR 2021,
-        <https://openreview.net/forum?id=IMPnRXEWpvr>.
+        Qingmin Liao and Wayne Zhang, "Towards Impartial Multi-task Learning", ICLR
+        2021, <https://openreview.net/forum?id=IMPnRXEWpvr>.
 
     Differences from the authors' code:
         The paper inverts a matrix that is singular when gradients depend on each other;

@@ -11,11 +11,10 @@ from mtlzoo.balancing._aggregator import GramianAggregator, mean_weights
 class Mean(GramianAggregator):
     """The mean of the gradients of the tasks that are present.
 
-    `w_i = 1 / k`, where `k` tasks have labels in the batch. What is shared then moves as
-    far whatever the number of tasks, also where that differs between batches.
+    `w_i = 1 / k`, where `k` tasks have labels in the batch. What is shared then moves
+    as far whatever the number of tasks, also where that differs between batches.
 
     Example:
-
     ```python
     model.compile("adam", balancing="mean")
     ```

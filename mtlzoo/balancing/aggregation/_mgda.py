@@ -19,7 +19,6 @@ class MGDA(GramianAggregator):
     gradients: combine it with a loss normalisation where losses differ in scale.
 
     Example:
-
     ```python
     model.compile("adam", balancing=balancing.MGDA(normalization="log"))
     ```
@@ -27,14 +26,14 @@ class MGDA(GramianAggregator):
     Reference:
         Jean-Antoine Désidéri, "Multiple-gradient descent algorithm (MGDA) for
         multiobjective optimization", Comptes Rendus Mathématique 2012. Ozan Sener and
-        Vladlen Koltun, "Multi-Task Learning as Multi-Objective Optimization",
-        NeurIPS 2018, <https://arxiv.org/abs/1810.04650>; the upper bound MGDA-UB of that
-        paper is `gradients="representation"`.
+        Vladlen Koltun, "Multi-Task Learning as Multi-Objective Optimization", NeurIPS
+        2018, <https://arxiv.org/abs/1810.04650>; the upper bound MGDA-UB of that paper
+        is `gradients="representation"`.
 
     Differences from the authors' code:
         They stop Frank-Wolfe after 250 steps and keep each of two weights between 0.001
-        and 0.999; here the minimum is exact, so the result conflicts with no task. Their
-        gradient normalisers are loss normalisations here.
+        and 0.999; here the minimum is exact, so the result conflicts with no task.
+        Their gradient normalisers are loss normalisations here.
     """
 
     def weigh(self, gramian: Any, losses: Any, present: Any) -> Any:

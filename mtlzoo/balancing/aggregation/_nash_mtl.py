@@ -15,15 +15,14 @@ class NashMTL(GramianAggregator):
 
     Maximises `sum_i log(g_i . d)` over updates `d` of bounded length. The solution is
     `d = sum_i a_i g_i` with `G a = 1 / a`, element by element, where `G` is the Gramian
-    divided by its Frobenius norm. It does not change when a task's loss is multiplied by
-    a constant, save for the length of the update, which is at most `max_norm`. It
+    divided by its Frobenius norm. It does not change when a task's loss is multiplied
+    by a constant, save for the length of the update, which is at most `max_norm`. It
     conflicts with no task.
 
     Args:
         max_norm: the longest update of what is shared; 0 for no limit.
 
     Example:
-
     ```python
     model.compile("adam", balancing="nash_mtl")
     ```
@@ -37,9 +36,9 @@ class NashMTL(GramianAggregator):
         They solve a sequence of convex programs with a cone solver outside the graph,
         and may reuse weights for several steps to save time. The equation is where the
         gradient of `a' G a / 2 - sum_i log a_i` vanishes; Newton's method finds it to
-        1e-12 inside the graph, at each step. They weight the losses, so that heads learn
-        at `a_i` times their rate; here only what is shared is weighted, as the paper's
-        algorithm says.
+        1e-12 inside the graph, at each step. They weight the losses, so that heads
+        learn at `a_i` times their rate; here only what is shared is weighted, as the
+        paper's algorithm says.
     """
 
     def __init__(self, *, max_norm: float = 1.0, **kwargs: Any) -> None:

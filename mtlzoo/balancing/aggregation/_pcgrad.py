@@ -14,14 +14,13 @@ class PCGrad(GramianAggregator):
 
     For each task `i`, for the other tasks `j` in random order: where `g_i . g_j < 0`,
     `g_i <- g_i - (g_i . g_j) / ||g_j||^2 g_j`, with the running `g_i` and the original
-    `g_j`. The update is the sum of the results. With two tasks it conflicts with none of
-    them; with more it may, since a later projection can undo an earlier one.
+    `g_j`. The update is the sum of the results. With two tasks it conflicts with none
+    of them; with more it may, since a later projection can undo an earlier one.
 
     Args:
         seed: of the random orders; `None` draws one.
 
     Example:
-
     ```python
     model.compile("adam", balancing=balancing.PCGrad(gradients="representation"))
     ```

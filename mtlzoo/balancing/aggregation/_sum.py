@@ -16,7 +16,6 @@ class Sum(GramianAggregator):
     comes with it: then it is the plain sum of normalised losses, for what is shared.
 
     Example:
-
     ```python
     model.compile("adam", balancing=balancing.Sum(normalization="log"))
     ```

@@ -14,16 +14,16 @@ class UPGrad(GramianAggregator):
     """Takes out of each gradient exactly what conflicts, then averages.
 
     The mean of the projections of the gradients onto the dual cone, the set of updates
-    that conflict with no task. The result conflicts with none, is linear in the scale of
-    each gradient, and is the mean where gradients don't conflict. Where PCGrad projects
-    onto one plane after another, this is the projection that PCGrad approximates.
+    that conflict with no task. The result conflicts with none, is linear in the scale
+    of each gradient, and is the mean where gradients don't conflict. Where PCGrad
+    projects onto one plane after another, this is the projection that PCGrad
+    approximates.
 
     Args:
         regularization: added to the diagonal of the Gramian divided by its trace. 0 is
             exact; the authors' code has 1e-4.
 
     Example:
-
     ```python
     model.compile("adam", balancing="upgrad")
     ```
@@ -35,7 +35,8 @@ class UPGrad(GramianAggregator):
     Differences from the authors' code:
         They solve one quadratic program a task outside the graph, with the
         regularisation above, which breaks linearity under scaling by up to a few
-        percent. Here all are solved at once, in the graph, for gradients of unit length.
+        percent. Here all are solved at once, in the graph, for gradients of unit
+        length.
     """
 
     def __init__(self, *, regularization: float = 0.0, **kwargs: Any) -> None:

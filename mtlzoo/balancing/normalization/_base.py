@@ -9,8 +9,8 @@ from mtlzoo.balancing._base import Balancing
 class Normalization(Balancing):
     """Brings the losses of the tasks to one scale before gradients are combined.
 
-    A loss `L_i` becomes `f_i(L_i)`, and its gradient `g_i` becomes `f_i'(L_i) g_i`, so an
-    aggregator's method need not know of it.
+    A loss `L_i` becomes `f_i(L_i)`, and its gradient `g_i` becomes `f_i'(L_i) g_i`, so
+    an aggregator's method need not know of it.
     """
 
     @abstractmethod

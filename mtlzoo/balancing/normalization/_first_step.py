@@ -10,8 +10,8 @@ from mtlzoo.balancing.normalization._base import Normalization
 class FirstStep(Normalization):
     """Each loss is divided by its value on the first batch that has its labels.
 
-    All tasks start at a loss of 1, and a loss then says which part is left to learn. The
-    ratio `L_i(t) / L_i(0)` is the loss ratio of GradNorm.
+    All tasks start at a loss of 1, and a loss then says which part is left to learn.
+    The ratio `L_i(t) / L_i(0)` is the loss ratio of GradNorm.
 
     Reference:
         Zhao Chen, Vijay Badrinarayanan, Chen-Yu Lee and Andrew Rabinovich, "GradNorm:

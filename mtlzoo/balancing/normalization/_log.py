@@ -11,15 +11,15 @@ from mtlzoo.balancing.normalization._base import Normalization
 class Log(Normalization):
     """Each loss becomes its logarithm, and its gradient `g_i / L_i`.
 
-    Losses must be at least 0. No state. In the ablation of the paper it improves PCGrad,
-    GradVac, IMTL-G, CAGrad, Nash-MTL and Aligned-MTL.
+    Losses must be at least 0. No state. In the ablation of the paper it improves
+    PCGrad, GradVac, IMTL-G, CAGrad, Nash-MTL and Aligned-MTL.
 
     Args:
         epsilon: added to the losses, so that a loss of 0 has a gradient.
 
     Reference:
-        Baijiong Lin, Weisen Jiang, Feiyang Ye, Yu Zhang, Pengguang Chen, Ying-Cong Chen,
-        Shu Liu and James Kwok, "Dual-Balancing for Multi-Task Learning", 2023,
+        Baijiong Lin, Weisen Jiang, Feiyang Ye, Yu Zhang, Pengguang Chen, Ying-Cong
+        Chen, Shu Liu and James Kwok, "Dual-Balancing for Multi-Task Learning", 2023,
         <https://arxiv.org/abs/2308.12029>.
     """
 

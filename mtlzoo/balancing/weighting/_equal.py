@@ -12,12 +12,10 @@ from mtlzoo.balancing._base import Weighting
 class Equal(Weighting):
     """The plain sum of the losses: what training without balancing does.
 
-    `total = sum_i L_i`, after each loss has been multiplied by its task's
-    `loss_weight`. It is the baseline that any other method has to beat, and often isn't
-    beaten by; try it first.
+    `total = sum_i L_i`, where `L_i` is the loss of task `i`, multiplied by the task's
+    `loss_weight`. It is the baseline that any other method has to beat; try it first.
 
     Example:
-
     ```python
     model.compile("adam", balancing="equal")
     ```

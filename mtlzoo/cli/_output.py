@@ -1,0 +1,87 @@
+"""What the commands print: data to standard output, the rest to standard error."""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any, TextIO
+
+import click
+
+as_json = click.option(
+    "--json", "as_json", is_flag=True, help="Print data as JSON, for programs."
+)
+
+
+def say(message: str = "") -> None:
+    """Print prose to standard error."""
+    click.echo(message, err=True)
+
+
+def say_next(*commands: str) -> None:
+    """Print the commands that one may want next."""
+    say("\nNext:")
+    for command in commands:
+        say(f"  {command}")
+
+
+def print_json(data: Any) -> None:
+    """Print data to standard output."""
+    click.echo(json.dumps(data, indent=2))
+
+
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str | None = None
+) -> None:
+    """Print a table to standard output; columns of numbers are aligned to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+    )
+    for index, column in enumerate(columns):
+        cells = [str(row[index]) for row in rows]
+        numbers = all(map(_is_number, cells))
+        # Titles and prose may be broken; names and numbers may not.
+        whole = max(map(len, cells), default=0) if numbers or index == 0 else None
+        table.add_column(
+            column, justify="right" if numbers else "left", min_width=whole
+        )
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    # The console reads sys.stdout when it is made, and so meets click's redirection.
+    Console(file=sys.stdout).print(table)
+
+
+@contextlib.contextmanager
+def working(message: str, file: TextIO | None = None) -> Iterator[None]:
+    """Show on a terminal, that of standard error by default, that something goes on."""
+    from rich.console import Console
+
+    with Console(file=file or sys.stderr).status(message):
+        yield
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow without its greetings.
+
+    Its C++ writes some of them straight to file descriptor 2, whatever the log level;
+    that is closed to it for the while.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    terminal = os.dup(2)
+    with open(terminal, "w") as stderr, open(os.devnull, "wb") as nowhere:
+        with working("Loading TensorFlow", stderr):
+            os.dup2(nowhere.fileno(), 2)
+            try:
+                import mtlzoo.model  # noqa: F401
+            finally:
+                os.dup2(terminal, 2)
+
+
+def _is_number(cell: str) -> bool:
+    return cell.lstrip("-+").replace(",", "").replace(".", "", 1).isdigit()

@@ -1,0 +1,86 @@
+"""What one training run is made of, checked before anything heavy is loaded."""
+
+import ast
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+from mtlzoo._registry import ARCHITECTURES, BALANCING, DATASETS, TRUNKS, unknown_name
+from mtlzoo.cli._source import options
+from mtlzoo.errors import OptionError
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """One run, by names and plain values; `run.json` holds them.
+
+    Attributes:
+        dataset: a name of `mtlzoo list datasets`.
+        architecture: a name of `mtlzoo list architectures`.
+        trunk: a name of `mtlzoo list trunks`; `None` for what suits the inputs.
+        balancing: a name of `mtlzoo list balancing`.
+        dataset_options, options, trunk_options, balancing_options: arguments of each.
+        epochs: how often the training rows are seen.
+        batch_size: rows a step.
+        learning_rate: of Adam.
+        seed: of the initial weights and the order of the rows.
+    """
+
+    dataset: str
+    architecture: str
+    trunk: str | None = None
+    balancing: str = "equal"
+    dataset_options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    trunk_options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    balancing_options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    epochs: int = 5
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    seed: int = 0
+
+    def check(self) -> None:
+        """Refuse names and options that there are not.
+
+        Raises:
+            UnknownNameError: nothing has that name; the message lists close ones.
+            OptionError: what was named has no such option.
+        """
+        if self.trunk is None and self.trunk_options:
+            raise OptionError(
+                "Options of a trunk need the trunk's name: add --trunk NAME."
+            )
+        for registry, name, given in (
+            (DATASETS, self.dataset, self.dataset_options),
+            (ARCHITECTURES, self.architecture, self.options),
+            (TRUNKS, self.trunk, self.trunk_options),
+            (BALANCING, self.balancing, self.balancing_options),
+        ):
+            if name is None:
+                continue
+            known = [option.name for option in options(registry.entry(name))]
+            for option in given:
+                if option not in known:
+                    owner = f"option of the {registry.noun} {name!r}"
+                    raise OptionError(unknown_name(owner, option, known))
+
+
+def parse_options(pairs: Iterable[str]) -> dict[str, Any]:
+    """Return `NAME=VALUE` pairs as a dict; values are Python's literals or strings.
+
+    Raises:
+        OptionError: a pair has no `=`.
+    """
+    parsed: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not name or not equals:
+            raise OptionError(
+                f"An option must be NAME=VALUE, such as num_experts=4. Received: "
+                f"{pair!r}."
+            )
+        try:
+            parsed[name.strip()] = ast.literal_eval(text.strip())
+        except (ValueError, SyntaxError):
+            parsed[name.strip()] = text.strip()
+    return parsed

@@ -1,0 +1,75 @@
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mtlzoo.cli import _run
+from mtlzoo.cli._output import as_json, load_tensorflow, print_json, say, say_next
+from mtlzoo.cli._results import print_metrics, task_names
+from mtlzoo.cli._settings import Settings, parse_options
+
+
+def _pairs(*names: str, help: str) -> Any:  # noqa: A002
+    return click.option(
+        *names,
+        multiple=True,
+        metavar="NAME=VALUE",
+        callback=lambda context, parameter, value: parse_options(value),
+        help=help,
+    )
+
+
+@click.command()
+@click.argument("dataset")
+@click.argument("architecture")
+@_pairs("-o", "--option", "options", help="Option of the architecture; repeatable.")
+@click.option("--trunk", help="Trunk; by default what suits the inputs.")
+@_pairs("-t", "--trunk-option", "trunk_options", help="Option of the trunk.")
+@click.option("--balancing", default="equal", show_default=True, help="Balancing.")
+@_pairs("-b", "--balancing-option", "balancing_options", help="Option of balancing.")
+@_pairs("-d", "--dataset-option", "dataset_options", help="Option of the data set.")
+@click.option("--epochs", type=click.IntRange(1), default=5, show_default=True)
+@click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(0, min_open=True),
+    default=1e-3,
+    show_default=True,
+    help="Of Adam.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Folder of the run.  [default: runs/DATASET-ARCHITECTURE-SEED]",
+)
+@as_json
+def train(output: Path | None, as_json: bool, **settings: Any) -> None:
+    """Train ARCHITECTURE on DATASET into a folder.
+
+    The folder gets the model, its settings, its metrics and its curves, all at once
+    when the training is done. Names are those of `mtlzoo list`.
+
+    \b
+    mtlzoo train adult shared_bottom
+    mtlzoo train adult mmoe -o num_experts=4 --trunk tabular -t units=128,64
+    """
+    chosen = Settings(**settings)
+    chosen.check()
+    name = f"{chosen.dataset}-{chosen.architecture}-{chosen.seed}"
+    folder = output or Path("runs") / name
+    _run.check_free(folder)
+    load_tensorflow()
+    dataset = _run.load_dataset(chosen)
+    result = _run.train(chosen, dataset, chosen.architecture)
+    _run.save(result, folder)
+    if as_json:
+        print_json({"output": str(folder), **result.facts()})
+    else:
+        tasks = task_names(result.model)
+        print_metrics(tasks, result.metrics["test"], "test")
+    say(f"The run is in {folder}.")
+    say_next(
+        f"mtlzoo evaluate {folder}",
+        f"mtlzoo export {folder} serving/{chosen.dataset}",
+    )

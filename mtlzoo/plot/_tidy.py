@@ -1,0 +1,84 @@
+"""Fewer boxes that say the same."""
+
+import itertools
+from typing import Any
+
+from mtlzoo.plot._block import Block
+
+
+def tidy(blocks: list[Block]) -> list[Block]:
+    """Join, merge and stack blocks where one box tells as much as several."""
+    return _stacked(_merged(_joined_inputs(blocks)))
+
+
+def _joined_inputs(found: list[Block]) -> list[Block]:
+    """Join the inputs that feed the same blocks."""
+    joined: dict[tuple[Block, ...], Block] = {}
+    kept = []
+    for block in found:
+        if block.part != "inputs":
+            kept.append(block)
+            continue
+        children = tuple(one for one in found if block in one.parents)
+        if children in joined:
+            joined[children].layers += block.layers
+            for child in children:
+                del child.parents[block]
+        else:
+            joined[children] = block
+            kept.append(block)
+    return kept
+
+
+def _merged(found: list[Block]) -> list[Block]:
+    """Merge neighbours within a part where two boxes would tell no more than one.
+
+    That is a block and the only one it feeds, where the latter has no other source or
+    one of the two has no weights: layers in a row, a gate and the sum that it weights,
+    branches and what joins them.
+    """
+    kept = list(found)
+    for block in found:
+        children = [one for one in kept if block in one.parents]
+        if block.part == "inputs" or len(children) != 1:
+            continue
+        (child,) = children
+        experts = block.num_experts > 1 or child.num_experts > 1
+        in_a_row = len(child.parents) == 1
+        plain = not (block.has_weights and child.has_weights)
+        if child.part != block.part or experts or not (in_a_row or plain):
+            continue
+        child.name = _name(block, child)
+        del child.parents[block]
+        child.parents |= block.parents
+        child.layers = block.layers + child.layers
+        kept.remove(block)
+    return kept
+
+
+def _name(block: Block, child: Block) -> str:
+    """Return the name of both in one: of what they have in common, or of the one."""
+    if not (block.has_weights and child.has_weights):
+        return block.name if block.has_weights else child.name
+    pairs = zip(block.name.split("."), child.name.split("."), strict=False)
+    common = itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)
+    return ".".join(first for first, _ in common) or child.name
+
+
+def _stacked(found: list[Block]) -> list[Block]:
+    """Let one block stand for several of a kind, such as the experts of a mixture."""
+    stacks: dict[Any, Block] = {}
+    kept = []
+    for block in found:
+        children = tuple(one for one in found if block in one.parents)
+        kinds = tuple(type(layer).__name__ for layer in block.layers)
+        key = (tuple(block.parents), children, kinds)
+        if block.part == "sharing" and key in stacks:
+            stacks[key].copies += 1
+            stacks[key].layers += block.layers
+            for child in children:
+                del child.parents[block]
+        else:
+            stacks[key] = block
+            kept.append(block)
+    return kept

@@ -1,0 +1,42 @@
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+
+def tied_matrices(
+    model: Any, tasks: Sequence[str], *, embeddings: bool = True
+) -> list[list[Any]]:
+    """Return the weight matrices of the tasks' trunks that correspond to each other.
+
+    Args:
+        model: whose layers are searched, by their names `trunk.<task>.*`.
+        tasks: the names of the tasks.
+        embeddings: whether to count those of embedding layers.
+
+    Returns:
+        For each trainable variable of two or more axes that all trunks have in the same
+        shape, a list with that of each task.
+    """
+    layers = {layer.name: layer for layer in model.layers}
+    # Keras may have renamed nothing here: task names hold no dots, so that the prefix
+    # of `click` isn't one of `click_buy`.
+    first = f"trunk.{tasks[0]}."
+    groups = []
+    for name in layers:
+        if not name.startswith(first):
+            continue
+        matching = [
+            layers.get(f"trunk.{task}.{name.removeprefix(first)}") for task in tasks
+        ]
+        if None in matching:
+            continue
+        if isinstance(layers[name], keras.layers.Embedding) and not embeddings:
+            continue
+        variables = [layer.trainable_variables for layer in matching]
+        groups += [
+            list(group)
+            for group in zip(*variables, strict=False)
+            if len(group[0].shape) >= 2 and len({one.shape for one in group}) == 1
+        ]
+    return groups
