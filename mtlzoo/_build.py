@@ -153,7 +153,8 @@ class _Heads:
             )
         self._by_task = by_task
         images = [one for one in sources.values() if one.feature.form == "image"]
-        self._size = images[0].feature.input_shape[:2] if len(images) == 1 else None
+        shape: Any = images[0].feature.input_shape if len(images) == 1 else None
+        self._size = shape and shape[:2]
 
     def __call__(self, task: Task, representation: Any) -> Any:
         head = self._by_task.get(task.name) or Tower()

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from mtlzoo import _labels
 from mtlzoo.errors import DataError, LabelError
 from mtlzoo.features import to_seconds
-from mtlzoo.tasks import Task
 
 _MARK = "mtlzoo labels: "
 
@@ -43,17 +43,17 @@ def prepare(
     """
     if is_dataset(x):
         return _prepare_dataset(model, x, labelled), None, None
-    if not _is_table(x) and not hasattr(x, "shape") and not isinstance(x, list):
+    if not _labels.is_table(x) and not hasattr(x, "shape") and not isinstance(x, list):
         return x, y, sample_weight
     x = prepare_inputs(model, x)
     if not labelled or y is None:
         return x, None, None
     rows = len(next(iter(x.values())))
-    y = _prepare_labels(model.tasks, y, rows)
-    for layer, broken in _label_rules(model, y):
+    y = _labels.prepare_labels(model.tasks, y, rows)
+    for layer, broken in _labels.label_rules(model, y):
         if ops.convert_to_numpy(broken).any():
             raise LabelError(layer.label_rule)
-    if _is_table(sample_weight):
+    if _labels.is_table(sample_weight):
         weights = {
             key: np.asarray(one, "float32") for key, one in sample_weight.items()
         }
@@ -80,7 +80,7 @@ def prepare_validation(model: Any, data: Any) -> Any:
 def prepare_inputs(model: Any, x: Any) -> dict[str, Any]:
     """Return a dict with one array or tensor for each input of `model`."""
     tensors = {tensor.name: tensor for tensor in model.inputs}
-    if not _is_table(x):
+    if not _labels.is_table(x):
         x = dict(zip(tensors, x if isinstance(x, list) else [x], strict=False))
     _refuse_missing_inputs(tensors, x)
     arrays = {
@@ -120,10 +120,6 @@ def untrained_tasks() -> Iterator[None]:
 def is_dataset(data: Any) -> bool:
     """Return whether `data` is a `tf.data.Dataset`."""
     return hasattr(data, "element_spec") and hasattr(data, "map")
-
-
-def _is_table(value: Any) -> bool:
-    return isinstance(value, Mapping) or hasattr(value, "columns")
 
 
 def _refuse_missing_inputs(tensors: Mapping[str, Any], found: Any) -> None:
@@ -176,100 +172,6 @@ def _as_dtype(name: str, array: Any, dtype: str) -> Any:
         ) from error
 
 
-def _prepare_labels(tasks: tuple[Task, ...], y: Any, rows: int) -> dict[str, Any]:
-    by_name = {task.name: task for task in tasks}
-    if not _is_table(y) and len(tasks) == 1:
-        y = {tasks[0].name: y}
-    if not _is_table(y):
-        raise LabelError(
-            f"Labels must be a dict keyed by task: {', '.join(by_name)}. Received: "
-            f"{type(y).__name__}."
-        )
-    _refuse_unknown_tasks(by_name, y)
-    labels = {}
-    for name, values in y.items():
-        array = np.asarray(values)
-        if array.dtype.kind not in "biuf":
-            try:
-                array = array.astype("float32")
-            except (TypeError, ValueError) as error:
-                raise LabelError(
-                    f"Labels of task {name!r} must be numbers. Received {array.dtype}: "
-                    f"{array.ravel()[0].item()!r}."
-                ) from error
-        if len(array) != rows:
-            raise LabelError(
-                f"Labels of task {name!r} must have as many rows as the inputs, "
-                f"{rows}. Received: {len(array)}."
-            )
-        check_shape(by_name[name], array.shape)
-        _check_range(by_name[name], array)
-        labels[name] = array.astype("float32")
-    return labels
-
-
-def _refuse_unknown_tasks(tasks: Mapping[str, Task], found: Any) -> None:
-    if unknown := [str(name) for name in found if name not in tasks]:
-        raise LabelError(
-            f"There is no task {', '.join(map(repr, unknown))}. Labels may be given "
-            f"for: {', '.join(tasks)}."
-        )
-    if not len(found):
-        raise LabelError(f"No labels were given. Tasks: {', '.join(tasks)}.")
-
-
-def check_shape(task: Task, shape: tuple[int | None, ...]) -> None:
-    """Refuse labels of a shape, batch included, that `task` doesn't take."""
-    expected = task.label_shape
-    rows = tuple(shape[1:])
-    options = [expected]
-    if expected and expected[-1] == 1:
-        options.append(expected[:-1])
-    if task.has_classes and len(expected) == 0:
-        options.append((1,))
-    for option in options:
-        if len(option) == len(rows) and all(
-            want is None or got is None or want == got
-            for want, got in zip(option, rows, strict=True)
-        ):
-            return
-    allowed = " or ".join(str(("rows", *option)) for option in options)
-    raise LabelError(
-        f"Labels of task {task.name!r} ({type(task).__name__}) must have shape "
-        f"{allowed.replace(chr(39), '')}. Received: {tuple(shape)}."
-    )
-
-
-def _range_message(task: Task) -> str:
-    hint = ""
-    if task.missing is None:
-        hint = " If -1 marks a missing label, say so: missing=-1."
-    return (
-        f"Labels of task {task.name!r} ({type(task).__name__}) must be "
-        f"{task.expected_range}.{hint}"
-    )
-
-
-def _wrong(task: Task, labels: Any) -> Any:
-    labels = ops.cast(labels, "float32")
-    return ops.logical_and(task.labelled(labels), task.out_of_range(labels))
-
-
-def _check_range(task: Task, labels: Any) -> None:
-    wrong = ops.convert_to_numpy(_wrong(task, labels))
-    if wrong.any():
-        raise LabelError(f"{_range_message(task)} Received: {labels[wrong][0]}.")
-
-
-def _label_rules(model: Any, labels: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
-    """Yield each layer that has a rule for labels, and which rows break it."""
-    for layer in model.layers:
-        if hasattr(layer, "label_rule"):
-            broken = layer.broken(labels)
-            if broken is not None:
-                yield layer, broken
-
-
 def _prepare_dataset(model: Any, dataset: Any, labelled: bool) -> Any:
     """Return `dataset` reduced to the model's inputs, with checked labels."""
     import tensorflow as tf
@@ -284,10 +186,10 @@ def _prepare_dataset(model: Any, dataset: Any, labelled: bool) -> Any:
     by_name = {task.name: task for task in model.tasks}
     has_labels = labelled and len(parts) > 1
     if has_labels and isinstance(parts[1], Mapping):
-        _refuse_unknown_tasks(by_name, parts[1])
+        _labels.refuse_unknown_tasks(by_name, parts[1])
         for name, one in parts[1].items():
             if one.shape.rank is not None:
-                check_shape(by_name[name], tuple(one.shape))
+                _labels.check_shape(by_name[name], tuple(one.shape))
 
     def check(*element: Any) -> Any:
         x = element[0]
@@ -299,10 +201,12 @@ def _prepare_dataset(model: Any, dataset: Any, labelled: bool) -> Any:
         if isinstance(y, Mapping):
             checks = []
             for name, labels in y.items():
-                right = tf.logical_not(tf.reduce_any(_wrong(by_name[name], labels)))
-                message = f"{_MARK}{_range_message(by_name[name])}"
+                right = tf.logical_not(
+                    tf.reduce_any(_labels.wrong_labels(by_name[name], labels))
+                )
+                message = f"{_MARK}{_labels.range_message(by_name[name])}"
                 checks.append(tf.debugging.Assert(right, [message]))
-            for layer, broken in _label_rules(model, y):
+            for layer, broken in _labels.label_rules(model, y):
                 right = tf.logical_not(tf.reduce_any(broken))
                 message = f"{_MARK}{layer.label_rule}"
                 checks.append(tf.debugging.Assert(right, [message]))

@@ -2,6 +2,10 @@
 
 from typing import Any, NamedTuple
 
+import keras
+from keras import ops
+from keras.src.models.functional import Functional, operation_fn
+
 
 class Step(NamedTuple):
     """One call of a layer or operation.
@@ -10,11 +14,13 @@ class Step(NamedTuple):
         layer: the layer, or the operation of `keras.ops`.
         inputs: the symbolic tensors it was called on.
         outputs: the symbolic tensors it gave.
+        arguments: what `call` needs to repeat it.
     """
 
     layer: Any
     inputs: list[Any]
     outputs: list[Any]
+    arguments: Any = None
 
 
 def steps(outputs: list[Any]) -> list[Step]:
@@ -31,7 +37,10 @@ def steps(outputs: list[Any]) -> list[Step]:
         node, complete = waiting.pop()
         if complete:
             found[id(node)] = Step(
-                node.operation, list(node.input_tensors), list(node.output_tensors)
+                node.operation,
+                list(node.input_tensors),
+                list(node.output_tensors),
+                node.arguments,
             )
         elif id(node) not in opened:
             opened.add(id(node))
@@ -43,3 +52,47 @@ def steps(outputs: list[Any]) -> list[Step]:
 def _node(tensor: Any) -> Any:
     history = tensor._keras_history
     return history.operation._inbound_nodes[history.node_index]
+
+
+def call(step: Step, values: dict[int, Any], *, training: bool) -> list[Any]:
+    """Repeat a step on real tensors, and return its outputs in the order of the step's.
+
+    Args:
+        step: of `steps`.
+        values: the tensors to call it on, by the id of the symbolic ones.
+        training: for the layers that take it.
+    """
+    positional, named = step.arguments.fill_in(values)
+    operation = operation_fn(step.layer, training=training)
+    return list(keras.tree.flatten(operation(*positional, **named)))
+
+
+def is_plain_functional(layer: Any, step: Step) -> bool:
+    """Whether a layer is a functional model, called on the structure it was made for.
+
+    Only then do its inputs, flattened, correspond to those of the step.
+    """
+    if not isinstance(layer, Functional) or type(layer).call is not Functional.call:
+        return False
+    positional, named = step.arguments.args, step.arguments.kwargs
+    if len(positional) != 1 or named:
+        return False
+    try:
+        keras.tree.assert_same_structure(positional[0], layer.input)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def flat_inputs(model: Any, x: Any) -> list[Any]:
+    """Return what `model` is called on as a list of tensors, as the model would."""
+    return list(model._standardize_inputs(x))
+
+
+def leaf(tensor: Any) -> Any:
+    """Return the same value, through which no gradient flows; a mask is kept."""
+    copy = ops.stop_gradient(tensor)
+    mask = getattr(tensor, "_keras_mask", None)
+    if mask is not None:
+        copy._keras_mask = mask
+    return copy

@@ -1,12 +1,13 @@
 """What a task reports while it trains: its loss and its metrics, over labelled rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
-from mtlzoo._losses import whole_rows
+from mtlzoo._losses import task_loss, weights_of, whole_rows
+from mtlzoo.errors import LabelError
 from mtlzoo.tasks import Task
 
 
@@ -96,14 +97,62 @@ class TaskMeter(keras.metrics.Metric):
 
 
 class Meters:
-    """The meters of a model by task name.
+    """The meters of a model's tasks, and the losses that they count.
 
     A plain object, not a dict: Keras would track a dict's metrics as the model's own,
     save them, and keep those of an earlier `compile`.
+
+    Args:
+        tasks: of the model.
+        weighted_metrics: lists of metrics by task name.
     """
 
-    def __init__(self, meters: Mapping[str, TaskMeter] | None = None) -> None:
-        self.by_task = dict(meters or {})
+    def __init__(
+        self,
+        tasks: Sequence[Task] = (),
+        weighted_metrics: Mapping[str, list[Any]] | None = None,
+    ) -> None:
+        weighted = weighted_metrics or {}
+        self.meters = [TaskMeter(task, weighted.get(task.name)) for task in tasks]
 
-    def __getitem__(self, name: str) -> TaskMeter:
-        return self.by_task[name]
+    def losses(self, y: Any, y_pred: Any, sample_weight: Any) -> tuple[Any, Any]:
+        """Count a batch; return each task's weighted loss and whether it has labels.
+
+        Args:
+            y: labels by task name; tasks may be absent.
+            y_pred: predictions by task name.
+            sample_weight: weights by task name, or one tensor for all, or `None`.
+
+        Returns:
+            Two tensors of shape `(num_tasks,)`: the losses times their tasks'
+            `loss_weight`, 0 where a task has no label; and booleans.
+        """
+        y = self._by_task(y)
+        losses, present = [], []
+        for meter in self.meters:
+            task = meter.task
+            if task.name not in y:
+                losses.append(ops.zeros(()))
+                present.append(ops.convert_to_tensor(False))
+                continue
+            weights = weights_of(task, sample_weight)
+            one = task_loss(task, y[task.name], y_pred[task.name], weights)
+            meter.update_loss(one.mean, one.weight)
+            meter.update_state(
+                one.labels, y_pred[task.name], one.label_present, one.label_weights
+            )
+            losses.append(one.loss * task.loss_weight)
+            present.append(one.present)
+        return ops.stack(losses), ops.stack(present)
+
+    def _by_task(self, y: Any) -> Mapping[str, Any]:
+        names = [meter.task.name for meter in self.meters]
+        if not isinstance(y, Mapping) and len(names) == 1 and y is not None:
+            return {names[0]: y}
+        if not isinstance(y, Mapping) or not set(y) <= set(names) or not y:
+            found = sorted(y) if isinstance(y, Mapping) else type(y).__name__
+            raise LabelError(
+                "Labels must be a dict keyed by task; tasks without labels may be "
+                f"absent. Tasks: {names}. Received: {found}."
+            )
+        return y

@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import keras
-from keras import ops
 
 from mtlzoo import _data, balancing as balancing_package
-from mtlzoo._losses import TaskLoss, task_loss, weights_of
-from mtlzoo._meters import Meters, TaskMeter
-from mtlzoo.errors import LabelError, TaskError
+from mtlzoo._functional import outputs_by_task
+from mtlzoo._meters import Meters
+from mtlzoo.errors import LabelError
 from mtlzoo.sharing._supervision import supervised
-from mtlzoo.tasks import Task, check_tasks
+from mtlzoo.tasks import Task, change_tasks, check_tasks
 
 __all__ = ["MultiTaskModel"]
 
@@ -74,22 +73,11 @@ class MultiTaskModel(keras.Model):
             TaskError: the outputs don't match the tasks.
         """
         tasks = check_tasks(tasks)
-        outputs = getattr(model, "output", None)
-        if isinstance(outputs, list | tuple) and len(outputs) == len(tasks):
-            outputs = dict(zip((task.name for task in tasks), outputs, strict=True))
-        elif not isinstance(outputs, Mapping | list | tuple) and len(tasks) == 1:
-            outputs = {tasks[0].name: outputs}
-        names = [task.name for task in tasks]
-        if not isinstance(outputs, Mapping) or set(outputs) != set(names):
-            found = list(outputs) if isinstance(outputs, Mapping) else outputs
-            raise TaskError(
-                "from_functional needs a functional model with one output a task. "
-                f"Tasks: {names}. Outputs of {model.name!r}: {found}."
-            )
+        outputs = outputs_by_task(model, tasks)
         inputs = {tensor.name: tensor for tensor in model.inputs}
         made = cls(
             inputs,
-            {name: outputs[name] for name in names},
+            outputs,
             name=model.name,
             tasks=tasks,
         )
@@ -123,39 +111,14 @@ class MultiTaskModel(keras.Model):
             **kwargs: other arguments of `keras.Model.compile`.
         """
         changes = {"loss": loss, "loss_weight": loss_weights, "metrics": metrics}
-        self.tasks = self._changed_tasks(changes)
+        self.tasks = change_tasks(self.tasks, changes)
         self._weighted_metrics = {**(weighted_metrics or {})}
         self._options = kwargs
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         self.balancing = balancing_package.get(balancing)
         if not self.balancing.built:
             self.balancing.build(len(self.tasks))
-        self._meters = Meters(
-            {
-                task.name: TaskMeter(task, self._weighted_metrics.get(task.name))
-                for task in self.tasks
-            }
-        )
-
-    def _changed_tasks(self, changes: Mapping[str, Any]) -> tuple[Task, ...]:
-        names = [task.name for task in self.tasks]
-        for argument, by_task in changes.items():
-            if by_task is None:
-                continue
-            if not isinstance(by_task, Mapping) or set(by_task) - set(names):
-                raise TaskError(
-                    f"`{argument}` must be a dict keyed by tasks among {names}. "
-                    f"Received: {by_task!r}."
-                )
-        changed = []
-        for task in self.tasks:
-            new = {
-                argument: by_task[task.name]
-                for argument, by_task in changes.items()
-                if by_task and task.name in by_task
-            }
-            changed.append(type(task)(**{**task.get_config(), **new}) if new else task)
-        return tuple(changed)
+        self._meters = Meters(self.tasks, self._weighted_metrics)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -214,7 +177,7 @@ class MultiTaskModel(keras.Model):
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        return [*super().metrics, *self._meters.by_task.values()]
+        return [*super().metrics, *self._meters.meters]
 
     def compute_loss(
         self,
@@ -225,9 +188,8 @@ class MultiTaskModel(keras.Model):
         training: bool = True,
     ) -> Any:
         """Return the loss that is minimised, and count each task's loss and metrics."""
-        losses = self.task_losses(y, y_pred, sample_weight)
-        vector, present = self.loss_vector(losses)
-        total = self.balancing.total(vector, present)
+        losses, present = self.task_losses(y, y_pred, sample_weight)
+        total = self.balancing.total(losses, present)
         if self.losses:
             total += super().compute_loss(x, training=training)
         return total
@@ -239,61 +201,19 @@ class MultiTaskModel(keras.Model):
 
     def task_losses(
         self, y: Any, y_pred: Any, sample_weight: Any = None
-    ) -> dict[str, TaskLoss]:
-        """Return the loss of each task whose labels are in `y`, and update its meter.
+    ) -> tuple[Any, Any]:
+        """Return each task's weighted loss and whether it has labels; count them.
 
         Args:
             y: labels by task name; tasks may be absent.
             y_pred: predictions by task name.
             sample_weight: weights by task name, or one tensor for all, or `None`.
-        """
-        y = self._labels_by_task(y)
-        losses = {}
-        for task in self.tasks:
-            if task.name not in y:
-                continue
-            weights = weights_of(task, sample_weight)
-            one = task_loss(task, y[task.name], y_pred[task.name], weights)
-            meter = self._meters[task.name]
-            meter.update_loss(one.mean, one.weight)
-            meter.update_state(
-                one.labels, y_pred[task.name], one.label_present, one.label_weights
-            )
-            losses[task.name] = one
-        return losses
-
-    def loss_vector(self, losses: Mapping[str, TaskLoss]) -> tuple[Any, Any]:
-        """Return all tasks' weighted losses and whether each has labels.
 
         Returns:
-            Two tensors of shape `(num_tasks,)`: floats, 0 where a task has no label,
-            and booleans.
+            Two tensors of shape `(num_tasks,)`, in the order of `tasks`: floats, 0
+            where a task has no label; and booleans.
         """
-        vector = [
-            losses[task.name].loss * task.loss_weight
-            if task.name in losses
-            else ops.zeros(())
-            for task in self.tasks
-        ]
-        present = [
-            losses[task.name].present
-            if task.name in losses
-            else ops.convert_to_tensor(False)
-            for task in self.tasks
-        ]
-        return ops.stack(vector), ops.stack(present)
-
-    def _labels_by_task(self, y: Any) -> Mapping[str, Any]:
-        if not isinstance(y, Mapping) and len(self.tasks) == 1 and y is not None:
-            return {self.tasks[0].name: y}
-        names = [task.name for task in self.tasks]
-        if not isinstance(y, Mapping) or not set(y) <= set(names) or not y:
-            found = sorted(y) if isinstance(y, Mapping) else type(y).__name__
-            raise LabelError(
-                "Labels must be a dict keyed by task; tasks without labels may be "
-                f"absent. Tasks: {names}. Received: {found}."
-            )
-        return y
+        return self._meters.losses(y, y_pred, sample_weight)
 
     # Data in, as people have it.
 

@@ -14,9 +14,9 @@ from rich.progress import (
 class Progress(keras.callbacks.Callback):
     """One bar for the whole of `fit`, with the epoch and the latest losses beside it.
 
-    It writes to standard error, and leaves one line behind when the training ends. Where
-    that isn't a terminal, this line is all it writes. Pass `verbose=0` to `fit`, since
-    the bars of Keras go to standard output.
+    It writes to standard error, and leaves one line behind when the training ends.
+    Where that isn't a terminal, this line is all it writes. Pass `verbose=0` to `fit`,
+    since the bars of Keras go to standard output.
 
     Args:
         label: what is trained, to begin the line with.

@@ -28,8 +28,8 @@ def evaluate(path: Path, dataset: str | None, split: str, as_json: bool) -> None
     file, settings = _run.find_model(path)
     if settings is None and dataset is None:
         raise DataError(
-            "A .keras file doesn't say what data it was trained on. Add --dataset NAME; "
-            "see mtlzoo list datasets."
+            "A .keras file doesn't say what data it was trained on. Add --dataset "
+            "NAME; see mtlzoo list datasets."
         )
     if settings is None or dataset not in (None, settings.dataset):
         settings = Settings(dataset=dataset or "", architecture="shared_bottom")

@@ -19,7 +19,7 @@ def list_(kind: str | None, pattern: str, as_json: bool) -> None:
     mtlzoo list
     mtlzoo list architectures
     mtlzoo list "*moe*"
-    """
+    """  # noqa: D301
     chosen = None
     if kind is not None:
         chosen = kind_named(kind)

@@ -74,13 +74,16 @@ def load_tensorflow() -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     terminal = os.dup(2)
-    with open(terminal, "w") as stderr, open(os.devnull, "wb") as nowhere:
-        with working("Loading TensorFlow", stderr):
-            os.dup2(nowhere.fileno(), 2)
-            try:
-                import mtlzoo.model  # noqa: F401
-            finally:
-                os.dup2(terminal, 2)
+    with (
+        open(terminal, "w") as stderr,
+        open(os.devnull, "wb") as nowhere,
+        working("Loading TensorFlow", stderr),
+    ):
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            import mtlzoo.model  # noqa: F401
+        finally:
+            os.dup2(terminal, 2)
 
 
 def _is_number(cell: str) -> bool:

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,25 +10,25 @@ from mtlzoo.cli._results import print_metrics, task_names
 from mtlzoo.cli._settings import Settings, parse_options
 
 
-def _pairs(*names: str, help: str) -> Any:  # noqa: A002
+def _pairs(*names: str, of: str) -> Callable[[Any], Any]:
     return click.option(
         *names,
         multiple=True,
         metavar="NAME=VALUE",
         callback=lambda context, parameter, value: parse_options(value),
-        help=help,
+        help=f"Option of {of}; repeatable.",
     )
 
 
 @click.command()
 @click.argument("dataset")
 @click.argument("architecture")
-@_pairs("-o", "--option", "options", help="Option of the architecture; repeatable.")
+@_pairs("-o", "--option", "options", of="the architecture")
 @click.option("--trunk", help="Trunk; by default what suits the inputs.")
-@_pairs("-t", "--trunk-option", "trunk_options", help="Option of the trunk.")
+@_pairs("-t", "--trunk-option", "trunk_options", of="the trunk")
 @click.option("--balancing", default="equal", show_default=True, help="Balancing.")
-@_pairs("-b", "--balancing-option", "balancing_options", help="Option of balancing.")
-@_pairs("-d", "--dataset-option", "dataset_options", help="Option of the data set.")
+@_pairs("-b", "--balancing-option", "balancing_options", of="the balancing")
+@_pairs("-d", "--dataset-option", "dataset_options", of="the data set")
 @click.option("--epochs", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True)
 @click.option(
@@ -53,7 +54,7 @@ def train(output: Path | None, as_json: bool, **settings: Any) -> None:
     \b
     mtlzoo train adult shared_bottom
     mtlzoo train adult mmoe -o num_experts=4 --trunk tabular -t units=128,64
-    """
+    """  # noqa: D301
     chosen = Settings(**settings)
     chosen.check()
     name = f"{chosen.dataset}-{chosen.architecture}-{chosen.seed}"

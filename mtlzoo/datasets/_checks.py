@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mtlzoo._data import check_shape
+from mtlzoo._labels import check_shape
 from mtlzoo._registry import unknown_name
 from mtlzoo.errors import DataError, LabelError
 from mtlzoo.features import Date, Feature, to_seconds

@@ -92,7 +92,6 @@ def call(model: keras.Model, inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _trace(model: keras.Model) -> Any:
-    @tf.function
     def signature(**inputs: Any) -> dict[str, Any]:
         return {
             name: tf.cast(tensor, tf.float32)
@@ -107,7 +106,7 @@ def _trace(model: keras.Model) -> Any:
         )
         for tensor in model.inputs
     }
-    return signature.get_concrete_function(**specs)
+    return tf.function(signature).get_concrete_function(**specs)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from typing import Any
 
 from mtlzoo._extras import require
 from mtlzoo._registry import unknown_name
-from mtlzoo.errors import DataError
+from mtlzoo.errors import DataError, UnknownNameError
 from mtlzoo.plot._figure import COLOURS, new_figure, save
 
 WIDTH, HEIGHT = 3.4, 2.5  # of a panel, in inches
@@ -33,7 +33,8 @@ def history(
         A `matplotlib.figure.Figure`.
 
     Raises:
-        DataError: there is nothing to draw, or a metric that no run has.
+        DataError: there is nothing to draw.
+        UnknownNameError: no run has a metric of that name.
         MissingExtraError: matplotlib is not installed.
 
     Example:
@@ -56,7 +57,7 @@ def history(
     names = list(metrics) if metrics is not None else _by_task(known)
     for name in names:
         if name not in known:
-            raise DataError(unknown_name("metric in the history", name, known))
+            raise UnknownNameError(unknown_name("metric in the history", name, known))
     columns = min(len(names), 3)
     rows = math.ceil(len(names) / columns)
     figure = new_figure(columns * WIDTH, rows * HEIGHT + 0.4)

@@ -31,29 +31,37 @@ def _joined_inputs(found: list[Block]) -> list[Block]:
 
 
 def _merged(found: list[Block]) -> list[Block]:
-    """Merge neighbours within a part where two boxes would tell no more than one.
-
-    That is a block and the only one it feeds, where the latter has no other source or
-    one of the two has no weights: layers in a row, a gate and the sum that it weights,
-    branches and what joins them.
-    """
+    """Merge neighbours within a part where two boxes would tell no more than one."""
     kept = list(found)
     for block in found:
         children = [one for one in kept if block in one.parents]
-        if block.part == "inputs" or len(children) != 1:
-            continue
-        (child,) = children
-        experts = block.num_experts > 1 or child.num_experts > 1
-        in_a_row = len(child.parents) == 1
-        plain = not (block.has_weights and child.has_weights)
-        if child.part != block.part or experts or not (in_a_row or plain):
-            continue
-        child.name = _name(block, child)
-        del child.parents[block]
-        child.parents |= block.parents
-        child.layers = block.layers + child.layers
-        kept.remove(block)
+        if len(children) == 1 and _belong_together(block, children[0], kept):
+            (child,) = children
+            child.name = _name(block, child)
+            del child.parents[block]
+            child.parents |= block.parents
+            child.layers = block.layers + child.layers
+            kept.remove(block)
     return kept
+
+
+def _belong_together(block: Block, child: Block, kept: list[Block]) -> bool:
+    """Return whether a block and the only one it feeds make one box.
+
+    They do when they are layers in a row, when `block` only joins tensors for `child`,
+    or when `child` only sums what others give, weighted by `block`: a gate.
+    """
+    banks = block.num_experts > 1 or child.num_experts > 1
+    if block.part == "inputs" or block.part != child.part or banks:
+        return False
+    if len(child.parents) == 1 or not block.has_weights:
+        return True
+    feeders = [
+        parent
+        for parent in child.parents
+        if parent.num_experts == 1 and sum(parent in one.parents for one in kept) == 1
+    ]
+    return feeders == [block] and not child.has_weights
 
 
 def _name(block: Block, child: Block) -> str:

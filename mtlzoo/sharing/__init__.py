@@ -5,6 +5,7 @@ The methods differ in what a task's representation is made of: the same features
 a recipe that `mtlzoo.build` carries out over any trunk; `mtlzoo list` shows them all.
 """
 
+from mtlzoo.sharing._adapters import Adapters
 from mtlzoo.sharing._adatt import AdaTT
 from mtlzoo.sharing._aitm import AITM
 from mtlzoo.sharing._base import Outputs, Sharing, mark_representation
@@ -15,23 +16,29 @@ from mtlzoo.sharing._dbmtl import DBMTL
 from mtlzoo.sharing._dselect_k import DSelectK
 from mtlzoo.sharing._escm2 import ESCM2DR, ESCM2IPS
 from mtlzoo.sharing._esmm import ESMM
+from mtlzoo.sharing._film import FiLM
 from mtlzoo.sharing._hierarchical import Hierarchical
 from mtlzoo.sharing._ml_mmoe import MLMMoE
 from mtlzoo.sharing._mmoe import MMoE
+from mtlzoo.sharing._mtan import MTAN
 from mtlzoo.sharing._nddr import NDDR
 from mtlzoo.sharing._omoe import OMoE
 from mtlzoo.sharing._pad_net import PADNet
 from mtlzoo.sharing._ple import PLE
+from mtlzoo.sharing._shared_attention import SharedAttention
 from mtlzoo.sharing._shared_bottom import SharedBottom
+from mtlzoo.sharing._shared_private import SharedPrivate
 from mtlzoo.sharing._single_task import SingleTask
 from mtlzoo.sharing._sluice import Sluice
 from mtlzoo.sharing._snr_aver import SNRAver
 from mtlzoo.sharing._snr_trans import SNRTrans
 from mtlzoo.sharing._soft_sharing import SoftSharing
 from mtlzoo.sharing._task_attention import TaskAttention
+from mtlzoo.sharing._task_lora import TaskLoRA
 from mtlzoo.sharing._trace_norm import TraceNormSharing
 
 __all__ = [
+    "Adapters",
     "AdaTT",
     "AITM",
     "Cascade",
@@ -42,16 +49,20 @@ __all__ = [
     "ESCM2DR",
     "ESCM2IPS",
     "ESMM",
+    "FiLM",
     "Hierarchical",
     "mark_representation",
     "MLMMoE",
     "MMoE",
+    "MTAN",
     "NDDR",
     "OMoE",
     "Outputs",
     "PADNet",
     "PLE",
+    "SharedAttention",
     "SharedBottom",
+    "SharedPrivate",
     "Sharing",
     "SingleTask",
     "Sluice",
@@ -59,5 +70,6 @@ __all__ = [
     "SNRTrans",
     "SoftSharing",
     "TaskAttention",
+    "TaskLoRA",
     "TraceNormSharing",
 ]

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -51,8 +51,8 @@ class Columns(Sharing):
         if not depth:
             raise DataError(
                 f"{type(self).__name__} shares between the stages of its trunks, and "
-                f"this trunk, {type(trunk).__name__}, has none. Take one that has, such "
-                "as an mlp with units, a cnn, a resnet, an rnn or a transformer."
+                f"this trunk, {type(trunk).__name__}, has none. Take one that has, "
+                "such as an mlp with units, a cnn, a resnet, an rnn or a transformer."
             )
         outputs = []
         for index in range(depth):
@@ -60,6 +60,18 @@ class Columns(Sharing):
             columns = self.exchange(columns, index + 1)
             outputs.append(columns)
         return outputs
+
+
+def starting_at(values: Any) -> Callable[..., Any]:
+    """Return an initializer that gives `values`, repeated to the shape asked for."""
+
+    def draw(shape: Sequence[int], dtype: Any = None) -> Any:
+        start = ops.convert_to_tensor(values, dtype)
+        for _ in range(len(shape) - len(start.shape)):
+            start = ops.expand_dims(start, -1)
+        return ops.broadcast_to(start, shape)
+
+    return draw
 
 
 @keras.saving.register_keras_serializable("mtlzoo")
@@ -101,9 +113,10 @@ class Stitch(keras.layers.Layer):
             for index in range(len(self.tasks))
         ]
         self.weight = self.add_weight(
-            name="weight", shape=(len(self.tasks), channels), initializer="zeros"
+            name="weight",
+            shape=(len(self.tasks), channels),
+            initializer=starting_at(start),
         )
-        self.weight.assign(ops.tile(ops.reshape(start, (-1, 1)), (1, channels)))
 
     def call(self, inputs: Any) -> Any:
         return sum(self.weight[index] * tensor for index, tensor in enumerate(inputs))

@@ -29,8 +29,8 @@ class PADNet(Sharing):
     task is about. The head of task `t` reads
     `F_t + sum_{a != t} sigmoid(G_{t,a} F_a) * (M_{t,a} F_a)`: the features of the other
     tasks, each mapped by `M_{t,a}` and masked by a learned attention (the paper's
-    distillation module C). On maps `W`, `G` and `M` are 3x3 convolutions; on vectors and
-    sequences they are matrices.
+    distillation module C). On maps `W`, `G` and `M` are 3x3 convolutions; on vectors
+    and sequences they are matrices.
 
     Args:
         units: the width of each `F_t`.

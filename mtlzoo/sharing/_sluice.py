@@ -6,7 +6,7 @@ from keras import ops
 
 from mtlzoo._registry import ARCHITECTURES
 from mtlzoo.errors import DataError, TaskError
-from mtlzoo.sharing._columns import Columns
+from mtlzoo.sharing._columns import Columns, starting_at
 from mtlzoo.sharing._orthogonality import orthogonality
 from mtlzoo.tasks import Task
 from mtlzoo.trunks import Trunk
@@ -63,9 +63,8 @@ class SubspaceStitch(keras.layers.Layer):
             for half in range(SUBSPACES)
         ]
         self.weight = self.add_weight(
-            name="weight", shape=(SUBSPACES, count), initializer="zeros"
+            name="weight", shape=(SUBSPACES, count), initializer=starting_at(start)
         )
-        self.weight.assign(start)
 
     def call(self, inputs: Any) -> Any:
         halves = [half for one in inputs for half in ops.split(one, SUBSPACES, axis=-1)]
@@ -110,10 +109,10 @@ class StageSum(keras.layers.Layer):
     def build(self, input_shape: Any) -> None:
         others = len(input_shape) - 1
         last = self.last_weight if others else 1.0
+        start = [(1.0 - last) / max(others, 1)] * others + [last]
         self.weight = self.add_weight(
-            name="weight", shape=(others + 1,), initializer="zeros"
+            name="weight", shape=(others + 1,), initializer=starting_at(start)
         )
-        self.weight.assign([(1.0 - last) / max(others, 1)] * others + [last])
 
     def call(self, inputs: Any) -> Any:
         return sum(self.weight[index] * tensor for index, tensor in enumerate(inputs))
@@ -141,8 +140,8 @@ class Sluice(Columns):
 
     The output of each stage of each task's network is cut into two halves, one to share
     and one to keep as training may decide: `sum_i A_{l,i'} h_i` over the `2 T` halves of
-    all `T` networks is what the next stage reads as half `i'`. Halves of one network
-    are kept apart by `orthogonality * ||h_1^T h_2 / n||_F^2` (`n` rows). The head of
+    all `T` networks is what the next stage reads as half `i'`. Halves of a network are
+    kept apart by `orthogonality * ||h_1^T h_2 / n||_F^2` (`n` rows). The head of
     task `t` reads `sum_l b_{t,l} x_{l,t}`, a learned sum over the stages `l`. With 1 on
     the diagonal of each `A` and on the last stage, the networks are independent.
 

@@ -19,8 +19,7 @@ def tied_matrices(
         shape, a list with that of each task.
     """
     layers = {layer.name: layer for layer in model.layers}
-    # Keras may have renamed nothing here: task names hold no dots, so that the prefix
-    # of `click` isn't one of `click_buy`.
+    # Task names hold no dots, so the prefix of `click` is none of `click_buy`.
     first = f"trunk.{tasks[0]}."
     groups = []
     for name in layers:

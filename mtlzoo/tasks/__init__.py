@@ -18,7 +18,7 @@ it then adds nothing to the loss, to any gradient or to any metric, and the loss
 mean over the labels that are there.
 """
 
-from mtlzoo.tasks._base import Task, check_tasks
+from mtlzoo.tasks._base import Task
 from mtlzoo.tasks._binary import Binary
 from mtlzoo.tasks._count import Count
 from mtlzoo.tasks._dense import Dense
@@ -27,6 +27,7 @@ from mtlzoo.tasks._multilabel import MultiLabel
 from mtlzoo.tasks._ordinal import Ordinal
 from mtlzoo.tasks._regression import Regression
 from mtlzoo.tasks._sequence_tagging import SequenceTagging
+from mtlzoo.tasks._sets import change_tasks, check_tasks
 
 __all__ = [
     "Binary",
@@ -38,5 +39,6 @@ __all__ = [
     "Regression",
     "SequenceTagging",
     "Task",
+    "change_tasks",
     "check_tasks",
 ]

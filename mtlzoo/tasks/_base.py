@@ -202,29 +202,6 @@ class Task(Configured, ABC):
         return made
 
 
-def check_tasks(tasks: Any, minimum: int = 1) -> list[Task]:
-    """Return `tasks` as a list with distinct names, else raise `TaskError`."""
-    tasks = [tasks] if isinstance(tasks, Task) else list(tasks or [])
-    for task in tasks:
-        if not isinstance(task, Task):
-            raise TaskError(
-                "`tasks` must hold tasks, such as "
-                f"mtlzoo.tasks.Binary('income'). Received: {task!r}."
-            )
-    names = [task.name for task in tasks]
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise TaskError(
-            f"Each task needs a name of its own. Used more than once: "
-            f"{', '.join(repeated)}."
-        )
-    if len(tasks) < minimum:
-        raise TaskError(
-            f"At least {minimum} task{'s are' if minimum > 1 else ' is'} needed. "
-            f"Received: {len(tasks)}."
-        )
-    return tasks
-
-
 def class_names(
     name: str, classes: int | list[str] | tuple[str, ...]
 ) -> tuple[int, list[str] | None]:

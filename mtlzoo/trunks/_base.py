@@ -1,7 +1,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import keras
 
@@ -71,6 +71,9 @@ class Trunk(Configured, ABC):
     The names of all layers start with the `name` that is passed, such as `trunk` or
     `trunk.income`.
     """
+
+    sublayers: ClassVar[tuple[str, ...]] = ()
+    """How the names of layers end whose outputs a stage adds to what came in."""
 
     @abstractmethod
     def begin(self, sources: Sources, name: str) -> Any:

@@ -67,6 +67,8 @@ class Transformer(Trunk):
     without warm-up (Xiong et al., ICML 2020, <https://arxiv.org/abs/2002.04745>).
     """
 
+    sublayers = (".attention_dropout", ".feedforward_dropout")
+
     def __init__(
         self,
         num_layers: int = 2,

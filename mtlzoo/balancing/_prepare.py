@@ -1,0 +1,66 @@
+import math
+from typing import Any
+
+from mtlzoo.balancing._aggregator import Aggregator
+from mtlzoo.balancing._base import Balancing
+from mtlzoo.balancing._shared import SharedPart
+from mtlzoo.errors import TaskError
+
+
+def shared_part(model: Any) -> SharedPart:
+    """Return what the tasks of a multi-task model share."""
+    return SharedPart(
+        model.inputs, {task.name: model.output[task.name] for task in model.tasks}
+    )
+
+
+def shared_variables(model: Any, part: SharedPart) -> list[Any]:
+    """Return the trainable variables that two or more tasks depend on, in order."""
+    return [one for one in model.trainable_variables if part.is_shared(one)]
+
+
+def block_sizes(variables: list[Any]) -> list[int]:
+    """Return the number of entries of each variable."""
+    return [math.prod(one.shape) for one in variables]
+
+
+def prepare(balancing: Balancing, model: Any) -> None:
+    """Build `balancing` for `model`, and keep what it learns out of weight decay.
+
+    Raises:
+        TaskError: an aggregation on a model whose tasks share nothing, or fewer tasks
+            than the method needs.
+    """
+    if isinstance(balancing, Aggregator):
+        part = shared_part(model)
+        if not any(part.is_shared(one) for one in model.variables):
+            raise TaskError(
+                f"{type(balancing).__name__} combines the gradients of what tasks share, "
+                "and the tasks of this model share no variable. Choose a weighting, "
+                "such as balancing='uncertainty', or an architecture that shares."
+            )
+        if not balancing.built:
+            sizes = block_sizes(shared_variables(model, part))
+            balancing.build(len(model.tasks), sizes)
+    elif not balancing.built:
+        balancing.build(len(model.tasks))
+    if balancing.num_tasks != len(model.tasks):
+        raise TaskError(
+            f"This {type(balancing).__name__} object was built for "
+            f"{balancing.num_tasks} tasks, and the model has {len(model.tasks)}. Make a "
+            "new one."
+        )
+    _keep_from_decay(model.optimizer, balancing.trainable_variables)
+
+
+def _keep_from_decay(optimizer: Any, variables: list[Any]) -> None:
+    """Exclude variables from weight decay, beside those that the user has excluded."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    if not variables or optimizer.built:
+        return
+    # `exclude_from_weight_decay` forgets what was excluded before.
+    excluded = getattr(optimizer, "_exclude_from_weight_decay", set())
+    pattern = getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
+    optimizer.exclude_from_weight_decay(var_list=variables)
+    optimizer._exclude_from_weight_decay |= excluded
+    optimizer._exclude_from_weight_decay_pattern = pattern
