@@ -115,13 +115,16 @@ class Meters:
         weighted = weighted_metrics or {}
         self.meters = [TaskMeter(task, weighted.get(task.name)) for task in tasks]
 
-    def losses(self, y: Any, y_pred: Any, sample_weight: Any) -> tuple[Any, Any]:
-        """Count a batch; return each task's weighted loss and whether it has labels.
+    def losses(
+        self, y: Any, y_pred: Any, sample_weight: Any, *, count: bool = True
+    ) -> tuple[Any, Any]:
+        """Return each task's weighted loss and whether it has labels.
 
         Args:
             y: labels by task name; tasks may be absent.
             y_pred: predictions by task name.
             sample_weight: weights by task name, or one tensor for all, or `None`.
+            count: whether the batch is added to the meters.
 
         Returns:
             Two tensors of shape `(num_tasks,)`: the losses times their tasks'
@@ -137,10 +140,11 @@ class Meters:
                 continue
             weights = weights_of(task, sample_weight)
             one = task_loss(task, y[task.name], y_pred[task.name], weights)
-            meter.update_loss(one.mean, one.weight)
-            meter.update_state(
-                one.labels, y_pred[task.name], one.label_present, one.label_weights
-            )
+            if count:
+                meter.update_loss(one.mean, one.weight)
+                meter.update_state(
+                    one.labels, y_pred[task.name], one.label_present, one.label_weights
+                )
             losses.append(one.loss * task.loss_weight)
             present.append(one.present)
         return ops.stack(losses), ops.stack(present)

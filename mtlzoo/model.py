@@ -8,7 +8,11 @@ import keras
 from mtlzoo import _data, balancing as balancing_package
 from mtlzoo._functional import outputs_by_task
 from mtlzoo._meters import Meters
+from mtlzoo.balancing._hooks import with_epoch_hooks
+from mtlzoo.balancing._prepare import prepare
+from mtlzoo.balancing._total import total_loss, whole_losses
 from mtlzoo.errors import LabelError
+from mtlzoo.sharing._report import sharing_report
 from mtlzoo.sharing._supervision import supervised
 from mtlzoo.tasks import Task, change_tasks, check_tasks
 
@@ -116,8 +120,7 @@ class MultiTaskModel(keras.Model):
         self._options = kwargs
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         self.balancing = balancing_package.get(balancing)
-        if not self.balancing.built:
-            self.balancing.build(len(self.tasks))
+        prepare(self.balancing, self)
         self._meters = Meters(self.tasks, self._weighted_metrics)
 
     def get_config(self) -> dict[str, Any]:
@@ -165,7 +168,19 @@ class MultiTaskModel(keras.Model):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         with supervised(data), _data.untrained_tasks():
-            return super().train_step(data)
+            if isinstance(self.balancing, balancing_package.Aggregator):
+                from mtlzoo.balancing import _engine
+
+                return _engine.train_step(self, data, supervised)
+            logs = super().train_step(data)
+            if self.balancing.uses_losses_after:
+                self._tell_losses_after(data)
+            return logs
+
+    def _tell_losses_after(self, data: Any) -> None:
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        losses = self.task_losses(y, self(x, training=True), sample_weight, count=False)
+        self.balancing.after_step(*whole_losses(*losses))
 
     def test_step(self, data: Any) -> dict[str, Any]:
         with supervised(data):
@@ -189,7 +204,7 @@ class MultiTaskModel(keras.Model):
     ) -> Any:
         """Return the loss that is minimised, and count each task's loss and metrics."""
         losses, present = self.task_losses(y, y_pred, sample_weight)
-        total = self.balancing.total(losses, present)
+        total = total_loss(self.balancing, losses, present, training=training)
         if self.losses:
             total += super().compute_loss(x, training=training)
         return total
@@ -200,20 +215,21 @@ class MultiTaskModel(keras.Model):
         return self.get_metrics_result()
 
     def task_losses(
-        self, y: Any, y_pred: Any, sample_weight: Any = None
+        self, y: Any, y_pred: Any, sample_weight: Any = None, *, count: bool = True
     ) -> tuple[Any, Any]:
-        """Return each task's weighted loss and whether it has labels; count them.
+        """Return each task's weighted loss and whether it has labels.
 
         Args:
             y: labels by task name; tasks may be absent.
             y_pred: predictions by task name.
             sample_weight: weights by task name, or one tensor for all, or `None`.
+            count: whether losses and metrics are added to those of the epoch.
 
         Returns:
             Two tensors of shape `(num_tasks,)`, in the order of `tasks`: floats, 0
             where a task has no label; and booleans.
         """
-        return self._meters.losses(y, y_pred, sample_weight)
+        return self._meters.losses(y, y_pred, sample_weight, count=count)
 
     # Data in, as people have it.
 
@@ -262,6 +278,7 @@ class MultiTaskModel(keras.Model):
                 # Keras warns of its own default when it is given a data set.
                 shuffle=shuffle and not _data.is_dataset(x),
                 sample_weight=sample_weight,
+                callbacks=with_epoch_hooks(kwargs.pop("callbacks", None)),
                 **kwargs,
             )
 
@@ -296,6 +313,15 @@ class MultiTaskModel(keras.Model):
         """
         x, _, _ = _data.prepare(self, x, labelled=False)
         return self.representation_model.predict(x, **kwargs)
+
+    def sharing_report(self, x: Any, **options: Any) -> dict[str, Any]:
+        """Return how the tasks share; see `mtlzoo.sharing.sharing_report`.
+
+        Args:
+            x: inputs, as for `predict`.
+            **options: other arguments of that function.
+        """
+        return sharing_report(self, x, **options)
 
     def plot(self, path: Any = None) -> Any:
         """Draw trunk, sharing and heads as labelled blocks; see `mtlzoo.plot.model`.

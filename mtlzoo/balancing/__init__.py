@@ -28,12 +28,12 @@ from mtlzoo.balancing._base import Balancing, Weighting
 from mtlzoo.balancing._get import get
 from mtlzoo.balancing.aggregation import (
     CRMOGM,
-    DBMTL,
     IMTLG,
     MGDA,
     AlignedMTL,
     CAGrad,
     ConFIG,
+    DualBalancing,
     DualProj,
     ExcessMTL,
     FairGrad,
@@ -67,7 +67,7 @@ from mtlzoo.balancing.weighting import (
 __all__ = [
     "AMTL",
     "CRMOGM",
-    "DBMTL",
+    "DualBalancing",
     "DTP",
     "DWA",
     "FAMO",

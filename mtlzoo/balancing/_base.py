@@ -74,6 +74,19 @@ class Balancing(keras.layers.Layer):
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Called by `fit` after each epoch, outside the graph, with Keras's logs."""
 
+    # Keras saves the variables of a layer without the states of its random numbers.
+
+    def save_own_variables(self, store: Any) -> None:
+        super().save_own_variables(store)
+        if hasattr(self, "seed_generator"):
+            store["seed"] = self.seed_generator.state
+
+    def load_own_variables(self, store: Any) -> None:
+        values = {key: store[key] for key in store}
+        if hasattr(self, "seed_generator"):
+            self.seed_generator.state.assign(values.pop("seed"))
+        super().load_own_variables(values)
+
     @classmethod
     def options(cls) -> dict[str, inspect.Parameter]:
         """Return the constructor's parameters by name, inherited ones last."""

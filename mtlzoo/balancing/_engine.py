@@ -36,12 +36,20 @@ class _Pass(NamedTuple):
     penalty: Any
 
 
-def train_step(model: Any, data: Any) -> dict[str, Any]:
+def train_step(
+    model: Any, data: Any, supervised: Callable[[Any], Any]
+) -> dict[str, Any]:
     """Make one update of a multi-task model whose balancing is an aggregation.
 
     Gradients are taken of the losses times the loss scale, as in Keras's own step; the
-    method sees them without it. Over replicas, in `parameters` mode each task's gradient
-    is summed before the method sees it, in `representation` mode the Gramian is.
+    method sees them without it. Over replicas, in `parameters` mode each task's
+    gradient is summed before the method sees it, in `representation` mode the Gramian
+    is.
+
+    Args:
+        model: a `MultiTaskModel`.
+        data: what Keras gives a training step.
+        supervised: context manager that shows layers the labels of a batch.
     """
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     aggregator: Aggregator = model.balancing
@@ -49,10 +57,10 @@ def train_step(model: Any, data: Any) -> dict[str, Any]:
     scale = tf.cast(model.optimizer.scale_loss(tf.ones(())), "float32")
     by_parameters = aggregator.gradients == "parameters"
     backward = _by_parameters if by_parameters else _by_representation
-    passes = [
-        backward(model, part, one, scale)
-        for one in _split((x, y, sample_weight), aggregator.num_samples)
-    ]
+    passes = []
+    for one in _split((x, y, sample_weight), aggregator.num_samples):
+        with supervised(one):
+            passes.append(backward(model, part, one, scale))
     losses = sum(one.losses for one in passes) / len(passes)
     present = tf.reduce_any(tf.stack([one.present for one in passes]), axis=0)
     whole = sum_over_replicas(losses)
@@ -104,9 +112,7 @@ def _by_parameters(model: Any, part: SharedPart, data: Any, scale: Any) -> _Pass
     ]
     with tf.GradientTape(persistent=True) as tape:
         predictions = model(x, training=True)
-        losses, present = model.loss_vector(
-            model.task_losses(y, predictions, sample_weight)
-        )
+        losses, present = model.task_losses(y, predictions, sample_weight)
         scaled = tf.unstack(losses * scale)
         penalty = _penalty(model, x)
         scaled_penalty = penalty * scale
@@ -152,9 +158,7 @@ def _by_representation(model: Any, part: SharedPart, data: Any, scale: Any) -> _
     with tf.GradientTape(persistent=True) as tape:
         inputs = _graph.flat_inputs(model, x)
         predictions, cuts = part.run(inputs, tape.watch)
-        losses, present = model.loss_vector(
-            model.task_losses(y, predictions, sample_weight)
-        )
+        losses, present = model.task_losses(y, predictions, sample_weight)
         scaled = tf.unstack(losses * scale)
         penalty = _penalty(model, x)
         scaled_penalty = penalty * scale
@@ -230,9 +234,9 @@ def _split(data: Any, count: int) -> list[Any]:
     size = tf.shape(keras.tree.flatten(data[0])[0])[0] // count
     return [
         keras.tree.map_structure(
-            lambda one, start=index * size: None
-            if one is None
-            else one[start : start + size],
+            lambda one, start=index * size: (
+                None if one is None else one[start : start + size]
+            ),
             data,
         )
         for index in range(count)

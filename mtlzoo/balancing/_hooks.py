@@ -3,6 +3,20 @@ from typing import Any
 import keras
 
 
+def with_epoch_hooks(callbacks: Any) -> Any:
+    """Return the callbacks of a `fit` with `EpochHooks` before the others.
+
+    Before them, so that what they save at the end of an epoch is up to date.
+    """
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        callbacks.callbacks.insert(0, EpochHooks())
+        callbacks.callbacks[0].set_model(callbacks.model)
+        return callbacks
+    if callbacks is not None and not isinstance(callbacks, list | tuple):
+        callbacks = [callbacks]
+    return [EpochHooks(), *(callbacks or [])]
+
+
 class EpochHooks(keras.callbacks.Callback):
     """Tells the balancing of a model when epochs begin and end; `fit` adds it."""
 

@@ -33,11 +33,13 @@ def prepare(balancing: Balancing, model: Any) -> None:
     """
     if isinstance(balancing, Aggregator):
         part = shared_part(model)
-        if not any(part.is_shared(one) for one in model.variables):
+        enough = len(model.tasks) >= balancing.min_tasks
+        if enough and not any(part.is_shared(one) for one in model.variables):
             raise TaskError(
-                f"{type(balancing).__name__} combines the gradients of what tasks share, "
-                "and the tasks of this model share no variable. Choose a weighting, "
-                "such as balancing='uncertainty', or an architecture that shares."
+                f"{type(balancing).__name__} combines the gradients of what tasks "
+                "share, and the tasks of this model share no variable. Choose a "
+                "weighting, such as balancing='uncertainty', or an architecture that "
+                "shares."
             )
         if not balancing.built:
             sizes = block_sizes(shared_variables(model, part))
@@ -47,8 +49,8 @@ def prepare(balancing: Balancing, model: Any) -> None:
     if balancing.num_tasks != len(model.tasks):
         raise TaskError(
             f"This {type(balancing).__name__} object was built for "
-            f"{balancing.num_tasks} tasks, and the model has {len(model.tasks)}. Make a "
-            "new one."
+            f"{balancing.num_tasks} tasks, and the model has {len(model.tasks)}. Make "
+            "a new one."
         )
     _keep_from_decay(model.optimizer, balancing.trainable_variables)
 

@@ -85,7 +85,9 @@ class _Held:
         learned: whether a trainable variable is upstream.
     """
 
-    def __init__(self, tensor: Any, shared: bool = False, learned: bool = False) -> None:
+    def __init__(
+        self, tensor: Any, shared: bool = False, learned: bool = False
+    ) -> None:
         self.tensor = tensor
         self.shared = shared
         self.learned = learned

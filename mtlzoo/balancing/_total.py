@@ -38,6 +38,11 @@ def total_loss(
     return balancing.total(whole, present) / count
 
 
+def whole_losses(losses: Any, present: Any) -> tuple[Any, Any]:
+    """Return the losses of the whole batch, and which tasks are present in it."""
+    return sum_over_replicas(losses), present
+
+
 def replicas() -> int:
     """Return how many replicas train in step."""
     if keras.backend.backend() != "tensorflow":

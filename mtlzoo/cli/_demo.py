@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from mtlzoo.cli import _run
+from mtlzoo.cli import _folder, _run
 from mtlzoo.cli._output import (
     as_json,
     load_tensorflow,
@@ -57,10 +57,10 @@ def demo(output: Path, epochs: int, seed: int, as_json: bool) -> None:
     results = {}
     for name, settings in runs.items():
         results[name] = _run.train(settings, dataset, name)
-        _run.save(results[name], output / name, replace=True)
+        _folder.save(results[name], output / name, replace=True)
     histories = {name: result.history for name, result in results.items()}
     metrics = ["loss", *(f"{task}_{METRIC}" for task in tasks)]
-    _run.draw_curves(histories, output / "curves.png", metrics)
+    _folder.draw_curves(histories, output / "curves.png", metrics)
     _draw_model(results["shared_bottom"].model, output / "model.png")
     table = compare(results, tasks)
     row, answer, folder = _ask_export(results["shared_bottom"].model, dataset, output)

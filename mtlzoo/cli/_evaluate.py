@@ -3,7 +3,7 @@ from pathlib import Path
 
 import click
 
-from mtlzoo.cli import _run
+from mtlzoo.cli import _folder, _run
 from mtlzoo.cli._output import as_json, load_tensorflow, print_json, working
 from mtlzoo.cli._results import print_metrics, task_names
 from mtlzoo.cli._settings import Settings
@@ -25,7 +25,7 @@ def evaluate(path: Path, dataset: str | None, split: str, as_json: bool) -> None
 
     PATH is a run's folder, as `mtlzoo train` makes it, or a .keras file.
     """
-    file, settings = _run.find_model(path)
+    file, settings = _folder.find_model(path)
     if settings is None and dataset is None:
         raise DataError(
             "A .keras file doesn't say what data it was trained on. Add --dataset "
@@ -36,7 +36,7 @@ def evaluate(path: Path, dataset: str | None, split: str, as_json: bool) -> None
         settings.check()
     load_tensorflow()
     with working("Loading the model"):
-        model = _run.load_model(file)
+        model = _folder.load_model(file)
     if not hasattr(model, "tasks"):
         raise DataError(
             f"{str(file)!r} holds a {type(model).__name__}, which knows of no tasks. "

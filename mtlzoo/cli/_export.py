@@ -2,7 +2,7 @@ from pathlib import Path
 
 import click
 
-from mtlzoo.cli import _run
+from mtlzoo.cli import _folder, _run
 from mtlzoo.cli._output import (
     as_json,
     load_tensorflow,
@@ -37,12 +37,12 @@ def export(
     PATH is a run's folder or a .keras file; OUTPUT is a folder of versions, of which
     the export becomes the next.
     """
-    file, settings = _run.find_model(path)
+    file, settings = _folder.find_model(path)
     load_tensorflow()
     from mtlzoo.export import ExportedModel, saved_model
 
     with working("Loading the model"):
-        model = _run.load_model(file)
+        model = _folder.load_model(file)
     golden = None
     if settings is not None:
         x, _ = _run.load_dataset(settings).arrays("test")

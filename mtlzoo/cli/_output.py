@@ -47,9 +47,11 @@ def print_table(
         cells = [str(row[index]) for row in rows]
         numbers = all(map(_is_number, cells))
         # Titles and prose may be broken; names and numbers may not.
-        whole = max(map(len, cells), default=0) if numbers or index == 0 else None
+        unbroken = [*column.split(), *(cells if numbers or index == 0 else ())]
         table.add_column(
-            column, justify="right" if numbers else "left", min_width=whole
+            column,
+            justify="right" if numbers else "left",
+            min_width=max(map(len, unbroken)),
         )
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))

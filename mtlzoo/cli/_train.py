@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from mtlzoo.cli import _run
+from mtlzoo.cli import _folder, _run
 from mtlzoo.cli._output import as_json, load_tensorflow, print_json, say, say_next
 from mtlzoo.cli._results import print_metrics, task_names
 from mtlzoo.cli._settings import Settings, parse_options
@@ -59,11 +59,11 @@ def train(output: Path | None, as_json: bool, **settings: Any) -> None:
     chosen.check()
     name = f"{chosen.dataset}-{chosen.architecture}-{chosen.seed}"
     folder = output or Path("runs") / name
-    _run.check_free(folder)
+    _folder.check_free(folder)
     load_tensorflow()
     dataset = _run.load_dataset(chosen)
     result = _run.train(chosen, dataset, chosen.architecture)
-    _run.save(result, folder)
+    _folder.save(result, folder)
     if as_json:
         print_json({"output": str(folder), **result.facts()})
     else:

@@ -83,7 +83,8 @@ def _write(model: keras.Model, folder: Path) -> None:
         tf.saved_model.save(Servable(model, signatures), str(folder), signatures)
     except (OSError, tf.errors.OpError, AssertionError) as error:
         # TensorFlow asserts that each table and variable is one it can save.
-        raise ExportError(f"Can't write {model.name!r}: {error}") from error
+        reason = str(error).splitlines()[0]
+        raise ExportError(f"Can't write {model.name!r}: {reason}") from error
 
 
 def _expected(model: keras.Model, golden: Mapping[str, Any]) -> dict[str, Any]:

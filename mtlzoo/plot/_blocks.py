@@ -10,7 +10,7 @@ from mtlzoo.plot._tidy import tidy
 
 
 def blocks(model: Any) -> list[Block]:
-    """Return the blocks of a functional model, its heads last, as its outputs come."""
+    """Return the blocks of a functional model, in the order of its outputs."""
     outputs = _named_outputs(model)
     graph = steps(list(outputs.values()))
     feeds = _outputs_fed(graph, outputs)
@@ -34,8 +34,7 @@ def blocks(model: Any) -> list[Block]:
             if source is not block:
                 block.parents[source] = None
         owner |= {id(tensor): block for tensor in step.outputs}
-    order = {("heads", name): index for index, name in enumerate(outputs)}
-    return sorted(tidy(found), key=lambda one: order.get((one.part, one.name), -1))
+    return sorted(tidy(found), key=lambda block: _place_of(block, list(outputs)))
 
 
 def _named_outputs(model: Any) -> dict[str, Any]:
@@ -57,6 +56,12 @@ def _outputs_fed(graph: list[Step], outputs: dict[str, Any]) -> dict[int, set[st
         for tensor in step.inputs:
             by_tensor.setdefault(id(tensor), set()).update(names)
     return by_layer
+
+
+def _place_of(block: Block, outputs: list[str]) -> float:
+    """Return the index of the output in a block's name; the middle where none is."""
+    named = [outputs.index(one) for one in block.name.split(".") if one in outputs]
+    return named[0] if named else (len(outputs) - 1) / 2
 
 
 def _would_loop(block: Block, sources: list[Block]) -> bool:

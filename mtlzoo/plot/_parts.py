@@ -5,21 +5,6 @@ from typing import Any
 
 from mtlzoo._graph import Step
 
-# Layers that turn one raw input into numbers, and belong to the trunk that they feed.
-ENCODERS = {
-    "Calendar",
-    "Embedding",
-    "Flatten",
-    "GlobalAveragePooling1D",
-    "IntegerLookup",
-    "Masking",
-    "Normalization",
-    "Rescaling",
-    "Standardize",
-    "StringLookup",
-    "TextVectorization",
-}
-
 
 class Parts:
     """Says which block a layer belongs to: its part and name, or `None` for none.
@@ -45,13 +30,13 @@ class Parts:
         ]
         # What may follow "trunk." in the name of a trunk; the rest names its layers.
         self._branches = {*outputs, *inputs, "table", "fused"}
-        members: dict[str, set[str]] = {}
+        self._inputs = set(inputs)
+        self._own: dict[str, set[str]] = {}
         for step in graph:
             part, names = _split(step.layer)
             if part == "trunk":
-                kind = type(step.layer).__name__
-                members.setdefault(self._branch(names), set()).add(kind)
-        self._trunks = members
+                own = self._own.setdefault(self._branch(names), set())
+                own.add(step.layer.name.rpartition(".")[-1])
 
     def __call__(self, layer: Any) -> tuple[str, str] | None:
         part, names = _split(layer)
@@ -76,10 +61,15 @@ class Parts:
         return ".".join(known)
 
     def _trunk(self, name: str) -> str:
-        """Return the trunk that a path is in: encoders belong to the one above."""
-        while name and self._trunks.get(name, set()) <= ENCODERS:
-            name = name.rpartition(".")[0]
-        return name
+        """Return the trunk that a path is in.
+
+        What encodes an input belongs to the trunk above it, which reads all of its
+        inputs so. A trunk that joins others is the exception: there, the path is that
+        of a trunk that an input has for itself.
+        """
+        above, _, last = name.rpartition(".")
+        own = self._own.get(above, set())
+        return above if last in self._inputs and own and "join" not in own else name
 
 
 def _split(layer: Any) -> tuple[str, list[str]]:

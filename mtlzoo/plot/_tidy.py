@@ -65,12 +65,16 @@ def _belong_together(block: Block, child: Block, kept: list[Block]) -> bool:
 
 
 def _name(block: Block, child: Block) -> str:
-    """Return the name of both in one: of what they have in common, or of the one."""
+    """Return the name of both in one: of the one with weights, or what is common."""
     if not (block.has_weights and child.has_weights):
         return block.name if block.has_weights else child.name
-    pairs = zip(block.name.split("."), child.name.split("."), strict=False)
-    common = itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)
-    return ".".join(first for first, _ in common) or child.name
+    return _common(block, child) or child.name
+
+
+def _common(first: Block, second: Block) -> str:
+    pairs = zip(first.name.split("."), second.name.split("."), strict=False)
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)
+    return ".".join(part for part, _ in same)
 
 
 def _stacked(found: list[Block]) -> list[Block]:
@@ -82,8 +86,10 @@ def _stacked(found: list[Block]) -> list[Block]:
         kinds = tuple(type(layer).__name__ for layer in block.layers)
         key = (tuple(block.parents), children, kinds)
         if block.part == "sharing" and key in stacks:
-            stacks[key].copies += 1
-            stacks[key].layers += block.layers
+            stack = stacks[key]
+            stack.copies += 1
+            stack.layers += block.layers
+            stack.name = _common(stack, block) or stack.name
             for child in children:
                 del child.parents[block]
         else:

@@ -25,6 +25,7 @@ from mtlzoo.sharing._nddr import NDDR
 from mtlzoo.sharing._omoe import OMoE
 from mtlzoo.sharing._pad_net import PADNet
 from mtlzoo.sharing._ple import PLE
+from mtlzoo.sharing._report import SharingTable, sharing_report
 from mtlzoo.sharing._shared_attention import SharedAttention
 from mtlzoo.sharing._shared_bottom import SharedBottom
 from mtlzoo.sharing._shared_private import SharedPrivate
@@ -64,6 +65,8 @@ __all__ = [
     "SharedBottom",
     "SharedPrivate",
     "Sharing",
+    "sharing_report",
+    "SharingTable",
     "SingleTask",
     "Sluice",
     "SNRAver",

@@ -5,11 +5,12 @@ import keras
 from mtlzoo._registry import ARCHITECTURES
 from mtlzoo.sharing._conditioned import Conditioned, name_of, stage_ends
 from mtlzoo.sharing._experts import check_at_least
+from mtlzoo.sharing._readable import ReadableChange
 from mtlzoo.trunks import Features, Trunk
 
 
 @keras.saving.register_keras_serializable("mtlzoo")
-class Adapter(keras.layers.Layer):
+class Adapter(ReadableChange, keras.layers.Layer):
     """A bottleneck added to what comes in: `h + W_up act(W_down h + a) + b`.
 
     `W_down` and `W_up` start near 0, so that an adapter starts as nearly the identity.

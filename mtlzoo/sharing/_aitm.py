@@ -84,7 +84,6 @@ class Calibrator(keras.layers.Layer):
     tasks="two or more Binary: a chain, such as click, approval, activation",
     inputs="any",
     extra_losses="order of the probabilities",
-    example="funnel",
 )
 @keras.saving.register_keras_serializable("mtlzoo")
 class AITM(Sharing):

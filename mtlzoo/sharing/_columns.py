@@ -6,6 +6,7 @@ from keras import ops
 
 from mtlzoo.errors import DataError
 from mtlzoo.sharing._base import Sharing
+from mtlzoo.sharing._readable import Readable
 from mtlzoo.tasks import Task
 from mtlzoo.trunks import Trunk
 from mtlzoo.trunks._base import Sources
@@ -75,7 +76,7 @@ def starting_at(values: Any) -> Callable[..., Any]:
 
 
 @keras.saving.register_keras_serializable("mtlzoo")
-class Stitch(keras.layers.Layer):
+class Stitch(Readable, keras.layers.Layer):
     """A linear combination of the columns, for one of them: `sum_j a_j x_j`.
 
     Args:
@@ -88,6 +89,8 @@ class Stitch(keras.layers.Layer):
 
     Output shape: that shape.
     """
+
+    quantity = "mixing weight, mean over channels"
 
     def __init__(
         self,
@@ -130,3 +133,10 @@ class Stitch(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         names = ("tasks", "own", "own_weight", "per_channel")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+    @property
+    def read_from(self) -> Sequence[str]:
+        return self.tasks
+
+    def use(self, inputs: list[Any], outputs: list[Any]) -> Any:
+        return ops.convert_to_numpy(ops.mean(self.weight, axis=-1))

@@ -13,12 +13,14 @@ from mtlzoo.sharing._experts import (
     Mixture,
     check_at_least,
     expert_names,
+    shares,
 )
 from mtlzoo.sharing._features import FeatureSharing, Layers, check_units
+from mtlzoo.sharing._readable import Readable, mean_over_rows
 
 
 @keras.saving.register_keras_serializable("mtlzoo")
-class DSelectKGate(keras.layers.Layer):
+class DSelectKGate(Readable, keras.layers.Layer):
     """A gate that comes to choose at most `k` experts, by gradient descent.
 
     Selector `j` of `k` has `b = ceil(log2(num_experts))` numbers `z_j`, made into bits
@@ -43,6 +45,8 @@ class DSelectKGate(keras.layers.Layer):
 
     Output shape: `(batch, ..., num_experts)`.
     """
+
+    quantity = "mean gate weight"
 
     def __init__(
         self,
@@ -84,7 +88,7 @@ class DSelectKGate(keras.layers.Layer):
             bits, mixing = ops.matmul(inputs, bits), ops.matmul(inputs, mixing)
         selectors = self._selectors(bits)
         self._penalize(selectors)
-        weights = ops.expand_dims(ops.softmax(mixing, axis=-1), -2)
+        weights = ops.expand_dims(shares(mixing), -2)
         gate = ops.squeeze(ops.matmul(weights, selectors), -2)
         return ops.broadcast_to(gate, (*ops.shape(inputs)[:-1], len(self.experts)))
 
@@ -109,6 +113,13 @@ class DSelectKGate(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         names = ("experts", "k", "gamma", "entropy", "per_example")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+    @property
+    def read_from(self) -> Sequence[str]:
+        return self.experts
+
+    def use(self, inputs: list[Any], outputs: list[Any]) -> Any:
+        return mean_over_rows(outputs[0], keep=1)
 
 
 def smooth_step(values: Any, gamma: float) -> Any:

@@ -83,7 +83,7 @@ class CounterfactualLoss(keras.layers.Layer):
     tasks="two Binary: a funnel, such as click then purchase",
     inputs="any",
     extra_losses="inverse propensity score",
-    example="funnel",
+    labels="funnel",
 )
 @keras.saving.register_keras_serializable("mtlzoo")
 class ESCM2IPS(ESMM):
@@ -152,7 +152,7 @@ class ESCM2IPS(ESMM):
     tasks="two Binary: a funnel, such as click then purchase",
     inputs="any",
     extra_losses="doubly robust, imputation",
-    example="funnel",
+    labels="funnel",
 )
 @keras.saving.register_keras_serializable("mtlzoo")
 class ESCM2DR(ESCM2IPS):

@@ -18,7 +18,7 @@ from mtlzoo.trunks._base import Sources
     tasks="two Binary: a funnel, such as click then purchase",
     inputs="any",
     extra_losses="none",
-    example="funnel",
+    labels="funnel",
 )
 @keras.saving.register_keras_serializable("mtlzoo")
 class ESMM(Sharing):

@@ -5,6 +5,7 @@ import keras
 from keras import ops
 
 from mtlzoo.errors import OptionError
+from mtlzoo.sharing._readable import Readable, mean_over_rows
 
 
 def per_slice(initializer: Any) -> Callable[..., Any]:
@@ -123,7 +124,7 @@ class ExpertBank(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("mtlzoo")
-class Gate(keras.layers.Layer):
+class Gate(Readable, keras.layers.Layer):
     """How much each expert counts for an input: `softmax(W x)`, without a bias.
 
     Computed in float32 under every precision policy.
@@ -138,6 +139,8 @@ class Gate(keras.layers.Layer):
     Output shape: `(batch, ..., num_experts)`, or with `num_gates`
     `(batch, ..., num_gates, num_experts)`.
     """
+
+    quantity = "mean gate weight"
 
     def __init__(
         self, experts: Sequence[str], *, num_gates: int | None = None, **kwargs: Any
@@ -155,8 +158,8 @@ class Gate(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         if self.num_gates is None:
-            return ops.softmax(ops.matmul(inputs, self.kernel[0]), axis=-1)
-        return ops.softmax(ops.einsum("...d,gde->...ge", inputs, self.kernel), axis=-1)
+            return shares(ops.matmul(inputs, self.kernel[0]))
+        return shares(ops.einsum("...d,gde->...ge", inputs, self.kernel))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         gates = () if self.num_gates is None else (self.num_gates,)
@@ -165,6 +168,13 @@ class Gate(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         config = {"experts": self.experts, "num_gates": self.num_gates}
         return {**super().get_config(), **config}
+
+    @property
+    def read_from(self) -> Sequence[str]:
+        return self.experts
+
+    def use(self, inputs: list[Any], outputs: list[Any]) -> Any:
+        return mean_over_rows(outputs[0], keep=1 if self.num_gates is None else 2)
 
 
 @keras.saving.register_keras_serializable("mtlzoo")
@@ -198,6 +208,13 @@ class Mixture(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         gate, bank = input_shape[:2]
         return (*gate[:-1], bank[-1])
+
+
+def shares(scores: Any) -> Any:
+    """Return the softmax over the last axis; a single entry gets all, 1."""
+    if scores.shape[-1] == 1:
+        return ops.ones_like(scores)  # where Keras's own would warn on each call
+    return ops.softmax(scores, axis=-1)
 
 
 def expert_names(count: int, owner: str = "expert") -> list[str]:

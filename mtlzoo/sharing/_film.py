@@ -4,11 +4,12 @@ import keras
 
 from mtlzoo._registry import ARCHITECTURES
 from mtlzoo.sharing._conditioned import Conditioned, name_of, stage_ends
+from mtlzoo.sharing._readable import ReadableChange
 from mtlzoo.trunks import Features, Trunk
 
 
 @keras.saving.register_keras_serializable("mtlzoo")
-class FeatureModulation(keras.layers.Layer):
+class FeatureModulation(ReadableChange, keras.layers.Layer):
     """Scale and shift each channel: `gamma * h + beta`, at first the identity.
 
     Input shape: `(batch, ..., width)`.

@@ -7,6 +7,7 @@ from mtlzoo._registry import ARCHITECTURES
 from mtlzoo.errors import DataError
 from mtlzoo.sharing._base import Sharing
 from mtlzoo.sharing._features import Layers
+from mtlzoo.sharing._readable import AttentionMask
 from mtlzoo.tasks import Task
 from mtlzoo.trunks import Trunk
 from mtlzoo.trunks._base import Sources
@@ -25,11 +26,11 @@ class MTAN(Sharing):
     """One convolutional trunk, from which each task picks by attention at every stage.
 
     With `p_l` the map that stage `l` of the trunk gives, task `t` has the mask
-    `a_{l,t} = sigmoid(BN(G relu(BN(H [p_l, f(a_{l-1,t} * p_{l-1})]))))` and goes on with
-    `a_{l,t} * p_l`. `H` and `G` are 1x1 convolutions of the task's own; `f`, shared by
-    the tasks, is a 3x3 convolution, batch normalisation (`BN`), relu and the pooling
-    that brings the map to the size of `p_l`. The head reads the last masked map, or
-    the trunk's pooling of it: multi-task attention network.
+    `a_{l,t} = sigmoid(BN(G relu(BN(H [p_l, f(a_{l-1,t} * p_{l-1})]))))` and goes on
+    with `a_{l,t} * p_l`. `H` and `G` are 1x1 convolutions of the task's own; `f`,
+    shared by the tasks, is a 3x3 convolution, batch normalisation (`BN`), relu and the
+    pooling that brings the map to the size of `p_l`. The head reads the last masked
+    map, or the trunk's pooling of it: multi-task attention network.
 
     Reference: Shikun Liu, Edward Johns, Andrew J. Davison, *End-to-End Multi-Task
     Learning with Attention*, CVPR 2019, <https://arxiv.org/abs/1803.10704>.
@@ -54,7 +55,7 @@ class MTAN(Sharing):
                     read = keras.layers.Concatenate(
                         name=f"sharing.merge_{stage}.{task.name}"
                     )([tensor, passed])
-                mask = self._mask(read, tensor.shape[-1], f"{stage}.{task.name}")
+                mask = self._mask(read, tensor.shape[-1], f"stage_{stage}.{task.name}")
                 masked = keras.layers.Multiply(
                     name=f"sharing.masked_{stage}.{task.name}"
                 )([mask, tensor])
@@ -77,14 +78,14 @@ class MTAN(Sharing):
         return maps
 
     def _mask(self, tensor: Any, channels: int, suffix: str) -> Any:
-        for part, activation in (("hidden", "relu"), ("mask", "sigmoid")):
-            name = f"sharing.{part}_{suffix}"
-            stem, task = name.rsplit(".", 1)
-            tensor = keras.layers.Conv2D(channels, 1, name=f"{stem}_conv.{task}")(
-                tensor
-            )
-            tensor = keras.layers.BatchNormalization(name=f"{stem}_norm.{task}")(tensor)
-            tensor = keras.layers.Activation(activation, name=name)(tensor)
+        for part, act in (("hidden", keras.layers.ReLU), ("mask", AttentionMask)):
+            tensor = keras.layers.Conv2D(
+                channels, 1, name=f"sharing.{part}_conv.{suffix}"
+            )(tensor)
+            tensor = keras.layers.BatchNormalization(
+                name=f"sharing.{part}_norm.{suffix}"
+            )(tensor)
+            tensor = act(name=f"sharing.{part}.{suffix}")(tensor)
         return tensor
 
     def _pass_on(

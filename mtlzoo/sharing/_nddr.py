@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -6,6 +7,7 @@ import numpy as np
 from mtlzoo._registry import ARCHITECTURES
 from mtlzoo.sharing._columns import Columns
 from mtlzoo.sharing._labels import JoinPredictions
+from mtlzoo.sharing._readable import Readable
 
 
 @keras.saving.register_keras_serializable("mtlzoo")
@@ -34,6 +36,35 @@ class BlockDiagonal(keras.initializers.Initializer):
 
     def get_config(self) -> dict[str, Any]:
         return {"own": self.own, "own_weight": self.own_weight}
+
+
+@keras.saving.register_keras_serializable("mtlzoo")
+class Fusion(Readable, keras.layers.Dense):
+    """A matrix from the joined channels of all columns to those of one.
+
+    Args:
+        units: how many channels a column has.
+        tasks: the names of the columns, in order.
+        **kwargs: other arguments of `keras.layers.Dense`.
+    """
+
+    quantity = "share of the matrix's norm"
+
+    def __init__(self, units: int, tasks: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(units, **kwargs)
+        self.tasks = tuple(tasks)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "tasks": self.tasks}
+
+    @property
+    def read_from(self) -> Sequence[str]:
+        return self.tasks
+
+    def use(self, inputs: list[Any], outputs: list[Any]) -> Any:
+        kernel = keras.ops.convert_to_numpy(self.kernel)
+        norms = [np.linalg.norm(block) for block in np.split(kernel, len(self.tasks))]
+        return np.asarray(norms) / max(sum(norms), 1e-12)
 
 
 @ARCHITECTURES.register(
@@ -73,13 +104,14 @@ class NDDR(Columns):
     def exchange(self, columns: dict[str, Any], stage: int) -> dict[str, Any]:
         joined = JoinPredictions(name=f"sharing.join_{stage}")(list(columns.values()))
         return {
-            task: self._fuse(joined, own, tensor.shape[-1], f"_{stage}.{task}")
-            for own, (task, tensor) in enumerate(columns.items())
+            task: self._fuse(joined, own, list(columns), f"_{stage}.{task}")
+            for own, task in enumerate(columns)
         }
 
-    def _fuse(self, joined: Any, own: int, units: int, suffix: str) -> Any:
-        tensor = keras.layers.Dense(
-            units,
+    def _fuse(self, joined: Any, own: int, tasks: list[str], suffix: str) -> Any:
+        tensor = Fusion(
+            joined.shape[-1] // len(tasks),
+            tasks,
             use_bias=False,
             kernel_initializer=BlockDiagonal(own, self.own_weight),
             kernel_regularizer=keras.regularizers.L2(self.weight_decay),

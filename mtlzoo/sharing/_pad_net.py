@@ -7,6 +7,7 @@ from mtlzoo._registry import ARCHITECTURES
 from mtlzoo.sharing._base import Sharing
 from mtlzoo.sharing._experts import check_at_least
 from mtlzoo.sharing._labels import check_one_kind
+from mtlzoo.sharing._readable import AttentionMask
 from mtlzoo.sharing._supervision import DeepSupervision
 from mtlzoo.tasks import Task
 from mtlzoo.trunks import Trunk
@@ -102,10 +103,9 @@ class PADNet(Sharing):
         )
 
     def _message(self, task: str, other: str, first: dict[str, Any]) -> Any:
-        suffix = f".{task}.{other}"
-        mask = self._map(
-            first[other], f"sharing.mask{suffix}", activation="sigmoid", use_bias=False
-        )
+        suffix = f".{other}.{task}"
+        logits = self._map(first[other], f"sharing.attention{suffix}", use_bias=False)
+        mask = AttentionMask(name=f"sharing.mask{suffix}")(logits)
         value = self._map(first[other], f"sharing.message{suffix}", use_bias=False)
         return keras.layers.Multiply(name=f"sharing.masked{suffix}")([mask, value])
 

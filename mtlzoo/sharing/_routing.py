@@ -12,6 +12,7 @@ from mtlzoo.sharing._experts import (
     per_slice,
 )
 from mtlzoo.sharing._features import FeatureSharing, Layers, check_units
+from mtlzoo.sharing._readable import Readable
 
 # The temperature and the interval that the binary variable is stretched to: the values
 # of Louizos et al., which the SNR paper takes over.
@@ -19,7 +20,7 @@ BETA, LOW, HIGH = 2 / 3, -0.1, 1.1
 
 
 @keras.saving.register_keras_serializable("mtlzoo")
-class Connections(keras.layers.Layer):
+class Connections(Readable, keras.layers.Layer):
     """Connections from sub-networks, each of which may be learned away.
 
     `v_o = sum_i z_{o,i} W_{o,i} u_i`, or without `units` `v_o = sum_i z_{o,i} u_i`. In
@@ -45,6 +46,8 @@ class Connections(keras.layers.Layer):
     Neural Networks through L0 Regularization*, ICLR 2018,
     <https://arxiv.org/abs/1712.01312>.
     """
+
+    quantity = "how open the connection is"
 
     def __init__(
         self,
@@ -111,6 +114,14 @@ class Connections(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         names = ("experts", "num_outputs", "units", "sparsity", "seed")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+    @property
+    def read_from(self) -> Sequence[str]:
+        return self.experts
+
+    def use(self, inputs: list[Any], outputs: list[Any]) -> Any:
+        opened = ops.convert_to_numpy(self.open())
+        return opened if self.num_outputs is not None else opened[0]
 
 
 class Routing(FeatureSharing):

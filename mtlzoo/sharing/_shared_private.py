@@ -104,7 +104,7 @@ class JoinPrivate(keras.layers.Layer):
     """Join shared and private features, with a loss for what they have in common.
 
     Added to the loss is `weight * ||S^T P / n||_F^2`, where the rows of `S` and `P` are
-    the `n` rows, steps or pixels of the batch.
+    the `n` rows, steps or pixels of the batch, each scaled to unit length.
 
     Args:
         weight: of the loss.
@@ -152,8 +152,8 @@ class SharedPrivate(Sharing):
 
     - `adversarial * L_D`: a discriminator tells from `s` which task a row belongs to,
       and through a gradient reversal the shared trunk learns to make that impossible;
-    - `orthogonality * ||S^T P_t / n||_F^2` over the `n` rows of the batch, for each
-      task.
+    - `orthogonality * ||S^T P_t / n||_F^2` for each task, where the `n` rows of `S` and
+      `P_t` are those of the batch, each scaled to unit length.
 
     A row belongs to the tasks that it has labels for. The adversary has something to
     tell apart where each row has labels for some tasks only, as when every task brings
@@ -167,8 +167,9 @@ class SharedPrivate(Sharing):
     Reference: Pengfei Liu, Xipeng Qiu, Xuanjing Huang, *Adversarial Multi-task Learning
     for Text Classification*, ACL 2017, <https://arxiv.org/abs/1704.05742>.
 
-    Differences from the paper: `S^T P` is divided by the number of rows, so that the
-    penalty doesn't grow with the batch; the discriminator reads the pooled features.
+    Differences from the paper: rows are scaled to unit length and `S^T P` is divided by
+    their number, so that neither the batch nor the scale of the features changes the
+    penalty; the discriminator reads the pooled features.
     """
 
     min_tasks = 2

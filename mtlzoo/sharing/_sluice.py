@@ -8,6 +8,7 @@ from mtlzoo._registry import ARCHITECTURES
 from mtlzoo.errors import DataError, TaskError
 from mtlzoo.sharing._columns import Columns, starting_at
 from mtlzoo.sharing._orthogonality import orthogonality
+from mtlzoo.sharing._readable import Readable
 from mtlzoo.tasks import Task
 from mtlzoo.trunks import Trunk
 from mtlzoo.trunks._base import Sources
@@ -16,7 +17,7 @@ SUBSPACES = 2
 
 
 @keras.saving.register_keras_serializable("mtlzoo")
-class SubspaceStitch(keras.layers.Layer):
+class SubspaceStitch(Readable, keras.layers.Layer):
     """A linear combination of all columns' halves, for each half of one column.
 
     Each of the `T` columns `x_j` is cut in two halves on the last axis. The result is
@@ -35,6 +36,8 @@ class SubspaceStitch(keras.layers.Layer):
 
     Output shape: that shape.
     """
+
+    quantity = "mixing weight"
 
     def __init__(
         self,
@@ -87,9 +90,17 @@ class SubspaceStitch(keras.layers.Layer):
         names = ("tasks", "own", "own_weight", "orthogonality")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
+    @property
+    def read_from(self) -> Sequence[str]:
+        halves = range(1, SUBSPACES + 1)
+        return [f"{task} half {half}" for task in self.tasks for half in halves]
+
+    def use(self, inputs: list[Any], outputs: list[Any]) -> Any:
+        return ops.convert_to_numpy(self.weight)
+
 
 @keras.saving.register_keras_serializable("mtlzoo")
-class StageSum(keras.layers.Layer):
+class StageSum(Readable, keras.layers.Layer):
     """A weighted sum over the stages of a column: `sum_l b_l x_l`, `b` learned.
 
     Args:
@@ -100,6 +111,8 @@ class StageSum(keras.layers.Layer):
 
     Output shape: that shape.
     """
+
+    quantity = "weight of the stage"
 
     def __init__(self, last_weight: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -126,6 +139,13 @@ class StageSum(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "last_weight": self.last_weight}
 
+    @property
+    def read_from(self) -> Sequence[str]:
+        return [f"stage {one}" for one in range(1, self.weight.shape[0] + 1)]
+
+    def use(self, inputs: list[Any], outputs: list[Any]) -> Any:
+        return ops.convert_to_numpy(self.weight)
+
 
 @ARCHITECTURES.register(
     "sluice",
@@ -139,10 +159,10 @@ class Sluice(Columns):
     """Cross-stitch between halves of the networks, and a learned choice of depth.
 
     The output of each stage of each task's network is cut into two halves, one to share
-    and one to keep as training may decide: `sum_i A_{l,i'} h_i` over the `2 T` halves of
-    all `T` networks is what the next stage reads as half `i'`. Halves of a network are
-    kept apart by `orthogonality * ||h_1^T h_2 / n||_F^2` (`n` rows). The head of
-    task `t` reads `sum_l b_{t,l} x_{l,t}`, a learned sum over the stages `l`. With 1 on
+    and one to keep as training may decide: `sum_i A_{l,i',i} h_i` over the `2 T` halves
+    of all `T` networks is what the next stage reads as half `i'`. The halves of a
+    network are kept apart by a penalty on what they have in common. The head of task
+    `t` reads `sum_l b_{t,l} x_{l,t}`, a learned sum over the stages `l`. With 1 on
     the diagonal of each `A` and on the last stage, the networks are independent.
 
     Args:
@@ -154,9 +174,10 @@ class Sluice(Columns):
     *Latent Multi-task Architecture Learning*, AAAI 2019,
     <https://arxiv.org/abs/1705.08142>.
 
-    Differences from the paper: the penalty is divided by the square of the number of
-    rows; where a stage is not as wide as the last one, its features are brought to that
-    width by a matrix.
+    Differences from the paper: the penalty `||H_1^T H_2||_F^2` is computed from rows
+    scaled to unit length and divided by their number, so that neither the batch nor the
+    scale of the features changes it; where a stage is not as wide as the last one, its
+    features are brought to that width by a matrix.
     """
 
     def __init__(

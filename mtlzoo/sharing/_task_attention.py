@@ -9,6 +9,7 @@ from mtlzoo._registry import ARCHITECTURES
 from mtlzoo.sharing._base import Sharing
 from mtlzoo.sharing._experts import Mixture, check_at_least
 from mtlzoo.sharing._labels import check_one_kind
+from mtlzoo.sharing._readable import Readable, mean_over_rows
 from mtlzoo.tasks import Task
 from mtlzoo.trunks import Trunk
 from mtlzoo.trunks._base import Sources
@@ -34,7 +35,7 @@ class StackTasks(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("mtlzoo")
-class TaskScores(keras.layers.Layer):
+class TaskScores(Readable, keras.layers.Layer):
     """How much one task attends to each: `softmax_j(<Q h, K h_j> / sqrt(k))`.
 
     `Q` and `K` are `k x k` matrices without bias. Computed in float32 under every
@@ -48,6 +49,8 @@ class TaskScores(keras.layers.Layer):
 
     Output shape: `(batch, ..., num_tasks)`.
     """
+
+    quantity = "mean attention"
 
     def __init__(self, experts: Sequence[str], **kwargs: Any) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
@@ -77,6 +80,13 @@ class TaskScores(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "experts": self.experts}
+
+    @property
+    def read_from(self) -> Sequence[str]:
+        return self.experts
+
+    def use(self, inputs: list[Any], outputs: list[Any]) -> Any:
+        return mean_over_rows(outputs[0], keep=1)
 
 
 @ARCHITECTURES.register(

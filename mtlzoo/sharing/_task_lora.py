@@ -1,16 +1,18 @@
 from typing import Any
 
 import keras
+import numpy as np
 
 from mtlzoo._registry import ARCHITECTURES
 from mtlzoo.sharing._conditioned import Conditioned, name_of
 from mtlzoo.sharing._experts import check_at_least
+from mtlzoo.sharing._readable import ReadableAt
 
 LINEAR = (keras.layers.Dense, keras.layers.Conv2D)
 
 
 @keras.saving.register_keras_serializable("mtlzoo")
-class LowRank(keras.layers.Layer):
+class LowRank(ReadableAt, keras.layers.Layer):
     """A linear map of low rank, at first 0: `scale * B A x`.
 
     `A` takes `x` to `rank` numbers and is drawn as He's uniform, `B` takes these to
@@ -26,6 +28,8 @@ class LowRank(keras.layers.Layer):
 
     Output shape: `(batch, ..., units)`.
     """
+
+    quantity = "size of the change, root mean square"
 
     def __init__(
         self,
@@ -70,6 +74,9 @@ class LowRank(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         names = ("units", "rank", "scale", "convolution")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+    def use(self, inputs: list[Any], outputs: list[Any]) -> Any:
+        return np.asarray([np.sqrt(np.mean(np.square(outputs[0])))])
 
 
 @ARCHITECTURES.register(

@@ -1,6 +1,7 @@
 """What can't be exported, or answers otherwise, is refused and leaves nothing."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -10,6 +11,7 @@ from examples import two_task_model
 
 from mtlzoo import _staging, export
 from mtlzoo.errors import DataError, ExportError
+from mtlzoo.export._versions import publish_version
 
 
 def functional(output=None, *, name="x", key=None, outputs=None):
@@ -36,6 +38,19 @@ class InPython(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+
+class HidesItsTable(keras.layers.Layer):
+    """Holds a lookup table where nothing finds it."""
+
+    def __init__(self):
+        super().__init__()
+        values = tf.lookup.KeyValueTensorInitializer([0, 1], [1.0, 2.0], "int32")
+        table = tf.lookup.StaticHashTable(values, 0.0)
+        self.table = lambda: table
+
+    def call(self, inputs):
+        return inputs * self.table().lookup(tf.constant([1]))
 
 
 def nan_model():
@@ -67,6 +82,7 @@ def unbuilt():
             lambda: functional(Eager()),
             r"answers otherwise than 'y'.*off by 1.*tolerance",
         ),
+        (lambda: functional(HidesItsTable()), "Can't write .*'untracked' resource"),
         (lambda: functional(InPython()), "fails as TensorFlow Serving would run it"),
     ],
 )
@@ -124,13 +140,29 @@ class TestVersion:
 
     def test_taken_by_another_process_meanwhile(self, tmp_path):
         """Publishing meets a folder that wasn't there when the version was chosen."""
-        from mtlzoo.export._versions import publish_version
-
         (tmp_path / "new").mkdir()
         (tmp_path / "3").mkdir()
         (tmp_path / "3" / "saved_model.pb").touch()
         with pytest.raises(ExportError, match=r"Version 3 is in .* already"):
             publish_version(tmp_path / "new", tmp_path, 3)
+
+    def test_many_publish_at_once(self, tmp_path):
+        """Each takes a number of its own, whoever is first."""
+        base = tmp_path / "served"
+        base.mkdir()
+        folders = [tmp_path / f"new_{index}" for index in range(40)]
+        for folder in folders:
+            folder.mkdir()
+            (folder / "saved_model.pb").touch()
+        with ThreadPoolExecutor(8) as pool:
+            found = list(
+                pool.map(lambda one: publish_version(one, base, None), folders)
+            )
+        assert sorted(int(one.name) for one in found) == list(range(1, 41))
+
+    def test_gone_before_it_was_published(self, tmp_path):
+        with pytest.raises(ExportError, match=r"Can't write in .*No such file"):
+            publish_version(tmp_path / "nothing", tmp_path, None)
 
 
 def test_abandoned_folders_are_removed_after_a_day(tmp_path):

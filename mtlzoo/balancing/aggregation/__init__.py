@@ -18,7 +18,7 @@ from mtlzoo.balancing.aggregation._aligned_mtl import AlignedMTL
 from mtlzoo.balancing.aggregation._cagrad import CAGrad
 from mtlzoo.balancing.aggregation._config import ConFIG
 from mtlzoo.balancing.aggregation._cr_mogm import CRMOGM
-from mtlzoo.balancing.aggregation._db_mtl import DBMTL
+from mtlzoo.balancing.aggregation._db_mtl import DualBalancing
 from mtlzoo.balancing.aggregation._dualproj import DualProj
 from mtlzoo.balancing.aggregation._excess_mtl import ExcessMTL
 from mtlzoo.balancing.aggregation._fairgrad import FairGrad
@@ -38,7 +38,7 @@ from mtlzoo.balancing.aggregation._upgrad import UPGrad
 
 __all__ = [
     "CRMOGM",
-    "DBMTL",
+    "DualBalancing",
     "IMTLG",
     "MGDA",
     "AlignedMTL",

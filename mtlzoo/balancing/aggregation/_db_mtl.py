@@ -10,7 +10,7 @@ from mtlzoo.balancing._aggregator import Aggregator, combine, invert, unreduced
 
 @BALANCING.register("db_mtl", paper="Lin et al., 2023", kind="aggregation")
 @keras.saving.register_keras_serializable("mtlzoo")
-class DBMTL(Aggregator):
+class DualBalancing(Aggregator):
     """Dual balancing: logarithms of losses, and gradients of one length.
 
     Each loss becomes `log(L_i)`. Of the gradients of these a running average is kept,

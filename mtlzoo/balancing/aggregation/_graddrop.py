@@ -46,7 +46,10 @@ class GradDrop(Aggregator):
             raise ValueError(f"`leak` must be from 0 to 1. Received: leak={leak}.")
         self.leak = leak
         self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def build(self, num_tasks: int, block_sizes: Any = ()) -> None:
+        super().build(num_tasks, block_sizes)
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
 
     def aggregate(
         self,

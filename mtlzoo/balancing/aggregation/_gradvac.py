@@ -49,10 +49,10 @@ class GradVac(GramianAggregator):
             raise ValueError(f"`beta` must be from 0 to 1. Received: beta={beta}.")
         self.beta = beta
         self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, num_tasks: int, block_sizes: Any = ()) -> None:
         super().build(num_tasks, block_sizes)
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
         self.targets = self.state("targets", (num_tasks, num_tasks))
 
     def weigh(self, gramian: Any, losses: Any, present: Any) -> Any:

@@ -38,7 +38,10 @@ class PCGrad(GramianAggregator):
     def __init__(self, *, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def build(self, num_tasks: int, block_sizes: Any = ()) -> None:
+        super().build(num_tasks, block_sizes)
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
 
     def weigh(self, gramian: Any, losses: Any, present: Any) -> Any:
         size = self.num_tasks

@@ -90,15 +90,18 @@ class SDMGrad(Aggregator):
         norms = ops.sqrt(ops.abs(ops.diagonal(cross)) + 1e-4)
         cross = cross / ops.sum(norms * mean) ** 2
 
-        weights = ops.where(present, self.task_weights, 0.0)
-        velocity = ops.zeros_like(weights)
-        for _ in range(_INNER_STEPS):
+        def descend(_: Any, state: tuple[Any, Any]) -> tuple[Any, Any]:
+            weights, velocity = state
             point = weights + self.regularization * mean
             slope = ops.matmul(cross, point[:, None])[:, 0]
             velocity = _MOMENTUM * velocity + slope
-            weights = project_onto_simplex(
-                weights - self.learning_rate * velocity, present
-            )
+            moved = weights - self.learning_rate * velocity
+            return project_onto_simplex(moved, present), velocity
+
+        start = ops.where(present, self.task_weights, 0.0)
+        weights, _ = ops.fori_loop(
+            0, _INNER_STEPS, descend, (start, ops.zeros_like(start))
+        )
         self.remember(self.task_weights, ops.where(present, weights, self.task_weights))
         weights = weights + self.regularization * mean
         weights = weights / (1.0 + self.regularization) * scale

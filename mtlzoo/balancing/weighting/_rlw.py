@@ -36,7 +36,10 @@ class RLW(Weighting):
     def __init__(self, *, seed: int | None = None) -> None:
         super().__init__()
         self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def build(self, num_tasks: int) -> None:
+        super().build(num_tasks)
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
 
     def weigh(self, losses: Any, present: Any) -> Any:
         drawn = keras.random.normal((self.num_tasks,), seed=self.seed_generator)

@@ -58,8 +58,8 @@ class STCH(Weighting):
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         self.epochs.assign_add(1.0)
         means = self.epoch_losses.take(otherwise=self.nadir)
-        if float(self.epochs) <= self.warmup_epochs:
-            self.nadir.assign(means)
+        warming_up = self.epochs <= float(self.warmup_epochs)
+        self.nadir.assign(ops.where(warming_up, means, self.nadir))
 
     def weigh(self, losses: Any, present: Any) -> Any:
         logs = self._relative_logs(losses, present)

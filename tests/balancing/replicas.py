@@ -1,0 +1,68 @@
+"""Train on one replica and on two, and print how far apart the models end.
+
+Run as a script, since the number of devices is set when TensorFlow starts.
+"""
+
+import os
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import tensorflow as tf
+from toys import data, toy
+
+from mtlzoo import balancing
+
+
+def methods():
+    return (
+        balancing.AMTL(),
+        balancing.DWA(),
+        balancing.FAMO(),
+        balancing.GLS(),
+        balancing.STCH(warmup_epochs=1),
+        balancing.Uncertainty(),
+        balancing.CAGrad(heads="uncertainty"),
+        balancing.CAGrad(gradients="representation"),
+        balancing.DualBalancing(),
+        balancing.ExcessMTL(),
+        balancing.GradNorm(gradients="representation"),
+        balancing.GradVac(seed=1, normalization="running_average"),
+        balancing.MGDA(normalization="log", gradients="representation"),
+        balancing.MoCo(),
+        balancing.NashMTL(),
+        balancing.PCGrad(seed=1),
+        balancing.PCGrad(seed=1, gradients="representation"),
+        balancing.UPGrad(),
+    )
+
+
+def train(method, strategy):
+    x, y = data(missing=True)
+    copy = keras.saving.deserialize_keras_object(
+        keras.saving.serialize_keras_object(method)
+    )
+    with strategy.scope():
+        model = toy(copy)
+    model.fit(x, y, batch_size=16, epochs=2, shuffle=False, verbose=0)
+    return [keras.ops.convert_to_numpy(one.value) for one in model.variables]
+
+
+def main():
+    devices = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(
+        devices[0], [tf.config.LogicalDeviceConfiguration()] * 2
+    )
+    two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    for method in methods():
+        if len(sys.argv) > 1 and sys.argv[1] not in repr(method):
+            continue
+        one, other = train(method, tf.distribute.get_strategy()), train(method, two)
+        apart = max(np.abs(a - b).max() for a, b in zip(one, other, strict=True))
+        print(f"{apart:.2e} {method!r}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,436 @@
+"""Aggregations in `fit`: the updates against gradients taken by hand."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from toys import TASKS, data, functional, toy
+
+import mtlzoo
+from mtlzoo import balancing, tasks
+from mtlzoo.errors import TaskError
+
+MODES = ("parameters", "representation")
+
+
+def weights(model):
+    return [one.numpy() for one in model.trainable_variables]
+
+
+def fit(model, missing=True, epochs=1, **options):
+    x, y = data(missing=missing)
+    return model.fit(
+        x, y, batch_size=16, epochs=epochs, shuffle=False, verbose=0, **options
+    )
+
+
+def assert_same(one, other, **tolerance):
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_allclose(a, b, **{"atol": 1e-6, "rtol": 1e-5, **tolerance})
+
+
+@pytest.mark.parametrize("gradients", MODES)
+@pytest.mark.parametrize("missing", [False, True])
+def test_sum_is_the_plain_step(gradients, missing):
+    plain, summed = toy(), toy(balancing.Sum(gradients=gradients))
+    first, second = fit(plain, missing, epochs=2), fit(summed, missing, epochs=2)
+    assert_same(weights(plain), weights(summed))
+    assert first.history.keys() == second.history.keys()
+    for name in first.history:
+        np.testing.assert_allclose(
+            first.history[name], second.history[name], rtol=1e-5, atol=1e-6
+        )
+
+
+@pytest.mark.parametrize("gradients", MODES)
+def test_sum_is_the_plain_step_with_penalties_and_activity_losses(gradients):
+    def model(method):
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((5,), name="age")
+        hidden = keras.layers.Dense(
+            4, kernel_regularizer="l2", activity_regularizer="l2", name="hidden"
+        )(inputs)
+        one = keras.layers.Dense(3, activity_regularizer="l2", name="one")(hidden)
+        outputs = {
+            "price": keras.layers.Dense(1, name="price")(one),
+            "hours": keras.layers.Dense(1, name="hours")(hidden),
+        }
+        return mtlzoo.MultiTaskModel.from_functional(
+            keras.Model(inputs, outputs),
+            TASKS[1:],
+            balancing=method,
+            optimizer=keras.optimizers.SGD(0.01),
+        )
+
+    x, y = data()
+    del y["click"]
+    plain, summed = model(None), model(balancing.Sum(gradients=gradients))
+    logs = [
+        one.fit(x, y, batch_size=16, shuffle=False, verbose=0).history
+        for one in (plain, summed)
+    ]
+    assert_same(weights(plain), weights(summed))
+    np.testing.assert_allclose(logs[0]["loss"], logs[1]["loss"], rtol=1e-5)
+
+
+def by_hand(model, x, y):
+    """Return each task's gradients of all variables."""
+    found = []
+    for task in model.tasks:
+        with tf.GradientTape() as tape:
+            losses, _ = model.task_losses(y, model(x, training=True))
+            loss = losses[model.tasks.index(task)]
+        found.append(
+            tape.gradient(loss, model.trainable_variables, unconnected_gradients="zero")
+        )
+    return [[np.array(one) for one in row] for row in found]
+
+
+def test_parameters_mode_combines_the_shared_variables_alone():
+    model = toy(balancing.MGDA(), keras.optimizers.SGD(1.0))
+    x, y = data(missing=True)
+    before = weights(model)
+    gradients = by_hand(model, x, y)
+    fit_one = model.fit(x, y, batch_size=64, shuffle=False, verbose=0)
+    assert np.isfinite(fit_one.history["loss"]).all()
+    moved = [old - new for old, new in zip(before, weights(model), strict=True)]
+
+    shared = [
+        name.path.split("/")[0] in ("low", "high") for name in model.trainable_variables
+    ]
+    rows = [
+        np.concatenate([g.ravel() for g, one in zip(row, shared, strict=True) if one])
+        for row in gradients
+    ]
+    method = balancing.MGDA()
+    method.build(3)
+    matrix = np.array(rows, "float64")
+    alpha = method.task_weights(matrix @ matrix.T, np.ones(3), np.ones(3, bool))
+    for index, one in enumerate(shared):
+        share = np.array(alpha) if one else np.ones(3)
+        expected = sum(a * row[index] for a, row in zip(share, gradients, strict=True))
+        np.testing.assert_allclose(moved[index], expected, atol=1e-5)
+
+
+def test_representation_mode_weighs_by_the_gradients_of_the_cut_tensors():
+    model = toy(balancing.MGDA(gradients="representation"), keras.optimizers.SGD(1.0))
+    x, y = data()
+    before = weights(model)
+    gradients = by_hand(model, x, y)
+    low, high = model.get_layer("low"), model.get_layer("high")
+    names = [task.name for task in TASKS]
+    with tf.GradientTape(persistent=True) as tape:
+        bottom = low(x["age"])
+        tape.watch(bottom)
+        top = high(tf.stop_gradient(bottom))
+        tape.watch(top)
+        predictions = {
+            "click": model.get_layer("click")(top),
+            "price": model.get_layer("price")(top),
+            "hours": model.get_layer("hours")(bottom),
+        }
+        losses = tf.unstack(model.task_losses(y, predictions)[0])
+    rows = [
+        np.concatenate(
+            [
+                np.ravel(tape.gradient(loss, one, unconnected_gradients="zero"))
+                for one in (bottom, top)
+            ]
+        )
+        for loss in losses
+    ]
+    method = balancing.MGDA()
+    method.build(3)
+    matrix = np.array(rows, "float64")
+    alpha = method.task_weights(matrix @ matrix.T, np.ones(3), np.ones(3, bool))
+    alpha = np.array(alpha)
+
+    model.fit(x, y, batch_size=64, shuffle=False, verbose=0)
+    for index, variable in enumerate(model.trainable_variables):
+        layer = variable.path.split("/")[0]
+        share = alpha if layer in ("low", "high") else np.ones(3)
+        if layer in names:
+            assert np.count_nonzero([np.any(row[index]) for row in gradients]) == 1
+        expected = sum(a * row[index] for a, row in zip(share, gradients, strict=True))
+        moved = before[index] - variable.numpy()
+        np.testing.assert_allclose(moved, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("gradients", MODES)
+def test_heads_have_a_weighting_of_their_own(gradients):
+    heads = balancing.Fixed([0.0, 2.0, 1.0])
+    method = balancing.Sum(gradients=gradients, heads=heads)
+    plain, model = toy(), toy(method)
+    start = {one.path: one.numpy() for one in model.trainable_variables}
+    x, y = data()
+    for one in (plain, model):
+        one.fit(x, y, batch_size=64, verbose=0)
+    factors = {"click": 0.0, "price": 2.0, "low": 1.0, "high": 1.0, "hours": 1.0}
+    for one, other in zip(
+        plain.trainable_variables, model.trainable_variables, strict=True
+    ):
+        factor = factors[one.path.split("/")[0]]
+        np.testing.assert_allclose(
+            other.numpy() - start[other.path],
+            factor * (one.numpy() - start[one.path]),
+            atol=1e-6,
+        )
+
+
+@pytest.mark.parametrize("gradients", MODES)
+def test_learned_weights_of_heads_are_trained(gradients):
+    model = toy(balancing.Mean(gradients=gradients, heads="uncertainty"))
+    fit(model, epochs=2)
+    assert np.abs(model.balancing.heads.log_variances.numpy()).min() > 1e-4
+
+
+@pytest.mark.parametrize("gradients", MODES)
+def test_an_absent_task_changes_nothing(gradients):
+    model = toy(balancing.NashMTL(gradients=gradients))
+    x, y = data()
+    before = {one.path: one.numpy() for one in model.trainable_variables}
+    del y["hours"]
+    y["price"][:] = np.nan
+    model.fit(x, y, batch_size=16, verbose=0)
+    for one in model.trainable_variables:
+        moved = not np.array_equal(one.numpy(), before[one.path])
+        assert moved == (one.path.split("/")[0] in ("low", "high", "click"))
+        assert np.isfinite(one.numpy()).all()
+
+
+@pytest.mark.parametrize("gradients", MODES)
+def test_mixed_precision_with_loss_scaling(gradients):
+    keras.config.set_dtype_policy("mixed_float16")
+    method = balancing.MGDA(gradients=gradients, normalization="running_average")
+    optimizer = keras.optimizers.LossScaleOptimizer(
+        keras.optimizers.SGD(0.05), initial_scale=2.0**30
+    )
+    model = toy(method, optimizer)
+    history = fit(model, epochs=8).history
+    scale = float(optimizer.dynamic_scale)
+    assert scale < 2.0**30  # the first steps overflow, and are skipped
+    assert all(np.isfinite(one.numpy()).all() for one in model.variables)
+    assert history["loss"][-1] < history["loss"][0]
+
+
+@pytest.mark.parametrize("gradients", MODES)
+def test_a_loss_scale_changes_nothing(gradients):
+    found = []
+    for factor in (None, 128.0):
+        optimizer = keras.optimizers.SGD(0.05, loss_scale_factor=factor)
+        model = toy(balancing.NashMTL(gradients=gradients), optimizer)
+        fit(model)
+        found.append(weights(model))
+    assert_same(*found)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"clipnorm": 0.1},
+        {"global_clipnorm": 0.1},
+        {"clipvalue": 0.01},
+        {"gradient_accumulation_steps": 2},
+        {"use_ema": True, "ema_overwrite_frequency": 2},
+        {"weight_decay": 0.1},
+    ],
+    ids=str,
+)
+def test_options_of_optimizers_work_as_in_the_plain_step(options):
+    found = []
+    for method in (None, balancing.Sum()):
+        model = toy(method, keras.optimizers.SGD(0.05, **options))
+        fit(model, missing=False)
+        found.append(weights(model))
+    assert_same(*found)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Adadelta",
+        "Adafactor",
+        "Adagrad",
+        "Adam",
+        "AdamW",
+        "Adamax",
+        "Ftrl",
+        "Lamb",
+        "Lion",
+        "Muon",
+        "Nadam",
+        "RMSprop",
+        "SGD",
+    ],
+)
+def test_every_optimizer(name):
+    model = toy(balancing.UPGrad(), getattr(keras.optimizers, name)(1e-3))
+    before = weights(model)
+    fit(model)
+    assert all(
+        np.any(old != new) for old, new in zip(before, weights(model), strict=True)
+    )
+
+
+def test_learned_weights_do_not_decay_and_other_exclusions_stay():
+    optimizer = keras.optimizers.AdamW(1e-3, weight_decay=0.5)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    model = toy("uncertainty", optimizer)
+    optimizer.build(model.trainable_variables)
+    decays = {
+        one.name: optimizer._use_weight_decay(one)
+        for one in optimizer._trainable_variables
+    }
+    assert not decays["log_variances"]
+    assert not decays["bias"]
+    assert decays["kernel"]
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        balancing.DWA(),
+        balancing.FAMO(),
+        balancing.RLW(seed=3),
+        balancing.STCH(warmup_epochs=1),
+        balancing.Uncertainty(),
+        balancing.CAGrad(normalization="running_average", heads="imtl_l"),
+        balancing.CRMOGM("mgda"),
+        balancing.DualBalancing(),
+        balancing.ExcessMTL(),
+        balancing.GradDrop(seed=3),
+        balancing.GradNorm(),
+        balancing.GradVac(seed=3),
+        balancing.MoCo(),
+        balancing.MoDo(),
+        balancing.SDMGrad(),
+    ],
+    ids=repr,
+)
+def test_saved_in_the_middle_training_goes_on_as_if_it_had_not_been(method, tmp_path):
+    path = tmp_path / "model.keras"
+    model = toy(method, keras.optimizers.Adam(0.01))
+    fit(model, epochs=2)
+    model.save(path)
+    revived = keras.saving.load_model(path)
+    assert repr(revived.balancing) == repr(model.balancing)
+    fit(model)
+    fit(revived)
+    assert_same(
+        [one.numpy() for one in model.variables],
+        [one.numpy() for one in revived.variables],
+        atol=0,
+        rtol=0,
+    )
+
+
+def test_evaluating_reports_the_plain_sum_and_changes_no_state():
+    x, y = data()
+    expected = toy().evaluate(x, y, verbose=0, return_dict=True)["loss"]
+    for name in ("uncertainty", "rlw", "famo", "gls", "pcgrad"):
+        model = toy(name)
+        before = [one.numpy() for one in model.balancing.variables]
+        found = model.evaluate(x, y, verbose=0, return_dict=True)["loss"]
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+        after = [one.numpy() for one in model.balancing.variables]
+        assert_same(before, after, atol=0, rtol=0)
+
+
+def test_replicas_train_as_one_does():
+    script = Path(__file__).with_name("replicas.py")
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    lines = [line.split(" ", 1) for line in done.stdout.splitlines()]
+    assert len(lines) == 18
+    apart = {name: float(distance) for distance, name in lines}
+    assert max(apart.values()) < 1e-5, apart
+
+
+def test_a_step_is_traced_once():
+    traces = []
+
+    class Counting(balancing.Mean):
+        def weigh(self, *arguments):
+            traces.append(1)
+            return super().weigh(*arguments)
+
+    fit(toy(Counting()), epochs=3)
+    assert len(traces) == 1
+
+
+def test_an_aggregation_needs_something_shared():
+    inputs = keras.Input((5,), name="age")
+    outputs = {
+        name: keras.layers.Dense(1, name=name)(inputs) for name in ("price", "hours")
+    }
+    with pytest.raises(TaskError, match="share no variable"):
+        mtlzoo.MultiTaskModel.from_functional(
+            keras.Model(inputs, outputs), TASKS[1:], balancing="pcgrad"
+        )
+
+
+@pytest.mark.parametrize("gradients", MODES)
+def test_a_frozen_trunk_trains_the_heads(gradients):
+    model = functional()
+    for name in ("low", "high"):
+        model.get_layer(name).trainable = False
+    model = mtlzoo.MultiTaskModel.from_functional(
+        model, TASKS, balancing=balancing.MGDA(gradients=gradients)
+    )
+    before = weights(model)
+    fit(model)
+    for old, new in zip(before, weights(model), strict=True):
+        assert np.any(old != new)
+
+
+def test_an_aggregation_needs_two_tasks():
+    inputs = keras.Input((5,), name="age")
+    outputs = {"price": keras.layers.Dense(1, name="price")(inputs)}
+    with pytest.raises(TaskError, match="at least 2 tasks"):
+        mtlzoo.MultiTaskModel.from_functional(
+            keras.Model(inputs, outputs),
+            [tasks.Regression("price")],
+            balancing="pcgrad",
+        )
+
+
+def test_a_balancing_object_belongs_to_one_number_of_tasks():
+    method = balancing.Uncertainty()
+    toy(method)
+    inputs = keras.Input((5,), name="age")
+    outputs = {
+        name: keras.layers.Dense(1, name=name)(inputs) for name in ("price", "hours")
+    }
+    with pytest.raises(TaskError, match="was built for 3 tasks"):
+        mtlzoo.MultiTaskModel.from_functional(
+            keras.Model(inputs, outputs), TASKS[1:], balancing=method
+        )
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["gls", "stch", "scale_invariant", balancing.MGDA(normalization="log")],
+    ids=repr,
+)
+def test_a_negative_loss_under_a_logarithm_is_an_error(method):
+    inputs = keras.Input((5,), name="age")
+    hidden = keras.layers.Dense(4)(inputs)
+    outputs = {
+        name: keras.layers.Dense(1, name=name)(hidden) for name in ("price", "hours")
+    }
+    negative = tasks.Regression(
+        "price", loss=lambda true, predicted: keras.ops.mean(predicted * 0 - 1, axis=-1)
+    )
+    model = mtlzoo.MultiTaskModel.from_functional(
+        keras.Model(inputs, outputs), [negative, TASKS[2]], balancing=method
+    )
+    x, y = data()
+    del y["click"]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="each must be at least 0"):
+        model.fit(x, y, verbose=0)
