@@ -1,7 +1,6 @@
 """Data as people have it, turned into what Keras takes, and checked on the way."""
 
 import contextlib
-import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -103,18 +102,6 @@ def running() -> Iterator[None]:
             raise
         message = text.split(_MARK, 1)[1].split("\n", 1)[0].strip(" '\"]")
         raise LabelError(message) from None
-
-
-@contextlib.contextmanager
-def untrained_tasks() -> Iterator[None]:
-    """Let a step train some of the variables only, without a warning.
-
-    A task without labels in a batch trains none of its variables: that is what is meant
-    to happen, and no mistake to warn of.
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Gradients do not exist")
-        yield
 
 
 def is_dataset(data: Any) -> bool:

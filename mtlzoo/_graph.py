@@ -75,7 +75,7 @@ def is_plain_functional(layer: Any, step: Step) -> bool:
     if not isinstance(layer, Functional) or type(layer).call is not Functional.call:
         return False
     positional, named = step.arguments.args, step.arguments.kwargs
-    if len(positional) != 1 or named:
+    if len(positional) != 1 or any(one is not None for one in named.values()):
         return False
     try:
         keras.tree.assert_same_structure(positional[0], layer.input)

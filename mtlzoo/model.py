@@ -8,19 +8,18 @@ import keras
 from mtlzoo import _data, balancing as balancing_package
 from mtlzoo._functional import outputs_by_task
 from mtlzoo._meters import Meters
+from mtlzoo._step import TrainingStep
 from mtlzoo.balancing._hooks import with_epoch_hooks
 from mtlzoo.balancing._prepare import prepare
-from mtlzoo.balancing._total import total_loss, whole_losses
 from mtlzoo.errors import LabelError
 from mtlzoo.sharing._report import sharing_report
-from mtlzoo.sharing._supervision import supervised
 from mtlzoo.tasks import Task, change_tasks, check_tasks
 
 __all__ = ["MultiTaskModel"]
 
 
 @keras.saving.register_keras_serializable("mtlzoo")
-class MultiTaskModel(keras.Model):
+class MultiTaskModel(TrainingStep, keras.Model):
     """A functional Keras model with one output a task, keyed by the task's name.
 
     Made by `mtlzoo.build`, or from any multi-output functional model by
@@ -66,8 +65,7 @@ class MultiTaskModel(keras.Model):
 
         Args:
             model: a functional model whose outputs are a dict keyed by the tasks'
-            names,
-                or a list in the order of `tasks`.
+                names, or a list in the order of `tasks`.
             tasks: one for each output; their activation is the model's own affair.
             balancing: a name of `mtlzoo.list_balancing()` or an object.
             optimizer: a Keras optimizer or its name.
@@ -121,6 +119,7 @@ class MultiTaskModel(keras.Model):
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         self.balancing = balancing_package.get(balancing)
         prepare(self.balancing, self)
+        self.optimizer.build(self.trainable_variables)
         self._meters = Meters(self.tasks, self._weighted_metrics)
 
     def get_config(self) -> dict[str, Any]:
@@ -162,74 +161,6 @@ class MultiTaskModel(keras.Model):
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
-
-    # One step.
-
-    def train_step(self, data: Any) -> dict[str, Any]:
-        with supervised(data), _data.untrained_tasks():
-            if isinstance(self.balancing, balancing_package.Aggregator):
-                from mtlzoo.balancing import _engine
-
-                return _engine.train_step(self, data, supervised)
-            logs = super().train_step(data)
-            if self.balancing.uses_losses_after:
-                self._tell_losses_after(data)
-            return logs
-
-    def _tell_losses_after(self, data: Any) -> None:
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        losses = self.task_losses(y, self(x, training=True), sample_weight, count=False)
-        self.balancing.after_step(*whole_losses(*losses))
-
-    def test_step(self, data: Any) -> dict[str, Any]:
-        with supervised(data):
-            return super().test_step(data)
-
-    @property
-    def losses(self) -> list[Any]:
-        return [*super().losses, *(penalty(self) for penalty in self.penalties)]
-
-    @property
-    def metrics(self) -> list[keras.metrics.Metric]:
-        return [*super().metrics, *self._meters.meters]
-
-    def compute_loss(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
-        training: bool = True,
-    ) -> Any:
-        """Return the loss that is minimised, and count each task's loss and metrics."""
-        losses, present = self.task_losses(y, y_pred, sample_weight)
-        total = total_loss(self.balancing, losses, present, training=training)
-        if self.losses:
-            total += super().compute_loss(x, training=training)
-        return total
-
-    def compute_metrics(
-        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
-    ) -> dict[str, Any]:
-        return self.get_metrics_result()
-
-    def task_losses(
-        self, y: Any, y_pred: Any, sample_weight: Any = None, *, count: bool = True
-    ) -> tuple[Any, Any]:
-        """Return each task's weighted loss and whether it has labels.
-
-        Args:
-            y: labels by task name; tasks may be absent.
-            y_pred: predictions by task name.
-            sample_weight: weights by task name, or one tensor for all, or `None`.
-            count: whether losses and metrics are added to those of the epoch.
-
-        Returns:
-            Two tensors of shape `(num_tasks,)`, in the order of `tasks`: floats, 0
-            where a task has no label; and booleans.
-        """
-        return self._meters.losses(y, y_pred, sample_weight, count=count)
 
     # Data in, as people have it.
 

@@ -216,6 +216,28 @@ class TestMasks:
             )
 
 
+@pytest.mark.parametrize(
+    "trunk", [trunks.Tabular((4,)), trunks.RNN((4,)), trunks.Transformer(1, width=8)]
+)
+def test_text_without_a_word_is_no_nan(trunk):
+    text = features.Text(["good"], length=3, dimension=8)
+    model = build(inputs={"text": text}, trunk=trunk)
+    x = {"text": np.array(["", "good", "..."])}
+    model.fit(x, {"click": [0, 1, 0]}, verbose=0)
+    for variable in model.trainable_variables:
+        assert np.isfinite(variable).all(), variable.path
+    inputs = {"text": keras.ops.convert_to_tensor(["", "good"], dtype="string")}
+    assert np.isfinite(model(inputs)["click"]).all()
+
+
+def test_mean_over_steps_skips_masked_ones():
+    layer = trunks._pooling.MaskedMean()
+    steps = np.array([[[1.0], [3.0], [np.nan]], [[5.0], [7.0], [9.0]]], "float32")
+    mask = np.array([[True, True, False], [False, False, False]])
+    np.testing.assert_array_equal(layer(steps, mask=mask), [[2.0], [0.0]])
+    np.testing.assert_array_equal(layer(steps[1:]), [[7.0]])
+
+
 def test_resnet_depth_counts_layers():
     model = build(inputs=INPUTS["image"], trunk=trunks.ResNet(14, width=4))
     convolutions = [

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -403,13 +404,43 @@ for one, two in zip(*weights, strict=True):
 """
 
 
-def test_two_replicas_train_as_one():
-    """Two replicas of half a batch give one replica's update, labels missing or not."""
+STRINGS = """
+import numpy as np
+import tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(
+    cpu, [tf.config.LogicalDeviceConfiguration()] * 2
+)
+import mtlzoo
+
+with tf.distribute.MirroredStrategy(["cpu:0", "cpu:1"]).scope():
+    model = mtlzoo.build(
+        "shared_bottom",
+        inputs={"job": mtlzoo.Categorical(["clerk", "nurse"])},
+        tasks=[mtlzoo.tasks.Binary("click")],
+    )
+x, y = {"job": np.array(["clerk", "nurse"] * 8)}, {"click": np.arange(16) % 2}
+losses = model.fit(x, y, batch_size=8, epochs=20, verbose=0).history["loss"]
+assert losses[-1] < losses[0], losses
+"""
+
+
+def run_with_replicas(code):
     run = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", MIRRORED],
-        cwd="tests",
+        [sys.executable, "-W", "ignore", "-c", code],
+        cwd=Path(__file__).parent,
         capture_output=True,
         text=True,
         check=False,
     )
     assert run.returncode == 0, run.stderr[-2000:]
+
+
+def test_two_replicas_take_strings():
+    run_with_replicas(STRINGS)
+
+
+def test_two_replicas_train_as_one():
+    """Two replicas of half a batch give one replica's update, labels missing or not."""
+    run_with_replicas(MIRRORED)

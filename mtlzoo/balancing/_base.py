@@ -82,7 +82,7 @@ class Balancing(keras.layers.Layer):
             store["seed"] = self.seed_generator.state
 
     def load_own_variables(self, store: Any) -> None:
-        values = {key: store[key] for key in store}
+        values = {key: store[key] for key in store.keys()}  # noqa: SIM118
         if hasattr(self, "seed_generator"):
             self.seed_generator.state.assign(values.pop("seed"))
         super().load_own_variables(values)
@@ -92,9 +92,10 @@ class Balancing(keras.layers.Layer):
         """Return the constructor's parameters by name, inherited ones last."""
         found: dict[str, inspect.Parameter] = {}
         for owner in cls.__mro__:
-            if "__init__" not in vars(owner):
+            constructor = vars(owner).get("__init__")
+            if constructor is None:
                 continue
-            parameters = inspect.signature(owner.__init__).parameters.values()
+            parameters = inspect.signature(constructor).parameters.values()
             for parameter in parameters:
                 if parameter.name != "self" and parameter.kind not in (
                     parameter.VAR_KEYWORD,

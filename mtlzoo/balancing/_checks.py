@@ -12,10 +12,14 @@ def require_nonnegative(losses: Any, owner: str) -> Any:
         return losses
     import tensorflow as tf
 
-    check = tf.debugging.assert_non_negative(
-        losses,
-        f"{owner} takes the logarithm of the losses, so each must be at least 0. "
-        "Choose another balancing, or a loss that can't be negative.",
+    # NaN passes: a step that overflows under a loss scale is skipped, not an error.
+    check = tf.debugging.Assert(
+        tf.logical_not(tf.reduce_any(losses < 0)),
+        [
+            f"{owner} takes the logarithm of the losses, so each must be at least 0. "
+            "Choose another balancing, or a loss that can't be negative. Losses:",
+            losses,
+        ],
     )
     with tf.control_dependencies([] if check is None else [check]):
         return tf.identity(losses)

@@ -61,7 +61,7 @@ def _keep_from_decay(optimizer: Any, variables: list[Any]) -> None:
     if not variables or optimizer.built:
         return
     # `exclude_from_weight_decay` forgets what was excluded before.
-    excluded = getattr(optimizer, "_exclude_from_weight_decay", set())
+    excluded: set[Any] = getattr(optimizer, "_exclude_from_weight_decay", set())
     pattern = getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
     optimizer.exclude_from_weight_decay(var_list=variables)
     optimizer._exclude_from_weight_decay |= excluded

@@ -1,4 +1,4 @@
-"""The gRPC interface: PredictionService, ModelService, and the standard health check."""
+"""The gRPC interface: PredictionService, ModelService, and gRPC's health check."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -109,11 +109,13 @@ class Grpc:
 
     async def _predict(self, request: Any) -> Message:
         spec = _spec(request)
-        with self._models.use(spec):
+        with self._models.use(spec) as servable:
             inputs = {
                 name: _tensors.to_array(one) for name, one in request.inputs.items()
             }
-            answer = await self._inference.predict(spec, inputs, request.output_filter)
+            answer = await self._inference.predict(
+                servable, spec.signature, inputs, request.output_filter
+            )
         response = predict_pb2.PredictResponse()
         for name, array in answer.outputs.items():
             response.outputs[name].CopyFrom(_tensors.to_proto(array))

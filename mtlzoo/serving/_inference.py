@@ -35,7 +35,7 @@ class Answer:
     """What a signature gave, and who gave it.
 
     Attributes:
-        spec: the request's, with the version and signature that answered.
+        spec: the version and signature that answered.
         outputs: arrays by output name.
     """
 
@@ -115,13 +115,23 @@ class Inference:
         )
 
     async def predict(
-        self, spec: Spec, inputs: Mapping[str, Any], output_filter: Sequence[str] = ()
+        self,
+        servable: Servable,
+        signature: str,
+        inputs: Mapping[str, Any],
+        output_filter: Sequence[str] = (),
     ) -> Answer:
-        """Return the outputs of a signature for arrays by input name."""
-        with self.models.use(spec) as servable:
-            plan = _plans.plan_predict(servable, spec.signature, inputs, output_filter)
-            (outputs,) = await self._run(servable, "Predict", [plan])
-            return _answer(spec, servable, plan, outputs)
+        """Return the outputs of a signature for arrays by input name.
+
+        Args:
+            servable: that the caller holds.
+            signature: its name, `""` for the default one.
+            inputs: arrays by input name.
+            output_filter: names of the outputs wanted, none for all.
+        """
+        plan = _plans.plan_predict(servable, signature, inputs, output_filter)
+        (outputs,) = await self._run(servable, "Predict", [plan])
+        return _answer(servable, plan, outputs)
 
     async def classify(self, spec: Spec, examples: Sequence[bytes]) -> Answer:
         """Return labels and scores of each example, as the output `results`."""
@@ -176,12 +186,12 @@ class Inference:
             ]
             found = await self._run(servable, api, plans)
             answers = []
-            for (spec, method), plan, arrays in zip(tasks, plans, found, strict=True):
+            for (_, method), plan, arrays in zip(tasks, plans, found, strict=True):
                 convert = (
                     _plans.as_values if method == _plans.REGRESS else _plans.as_classes
                 )
                 results = {"results": convert(plan, arrays)}
-                answers.append(_answer(spec, servable, plan, results))
+                answers.append(_answer(servable, plan, results))
             return answers
 
     async def _run(
@@ -211,9 +221,7 @@ class Admitted:
 
 
 def _answer(
-    spec: Spec, servable: Servable, plan: _plans.Plan, outputs: Mapping[str, Any]
+    servable: Servable, plan: _plans.Plan, outputs: Mapping[str, Any]
 ) -> Answer:
-    return Answer(
-        dataclasses.replace(spec, version=servable.version, signature=plan.signature),
-        outputs,
-    )
+    spec = Spec(servable.name, servable.version, signature=plan.signature)
+    return Answer(spec, outputs)

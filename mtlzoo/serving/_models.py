@@ -180,10 +180,10 @@ class Models:
         wanted = await loop.run_in_executor(self._thread, model.config.wanted)
         for number, folder in wanted.items():
             known = model.versions.get(number)
+            if known is not None and known.state is not State.END:
+                continue
             stamp = await loop.run_in_executor(self._thread, _stamp, folder)
-            if known is not None and (
-                known.state is not State.END or known.stamp == stamp
-            ):
+            if known is not None and known.stamp == stamp:
                 continue
             version = Version(number, State.LOADING)
             model.versions[number] = version
@@ -250,10 +250,10 @@ class Models:
 
 
 def _stamp(folder: Path) -> tuple[int, ...]:
-    """Return what changes when a folder or its graph is replaced."""
+    """Return what changes when anything in a folder does."""
     try:
-        of_folder = folder.stat()
-        of_graph = (folder / "saved_model.pb").stat()
+        found = [folder.stat(), *(one.stat() for one in sorted(folder.rglob("*")))]
     except OSError:
         return ()
-    return (of_folder.st_ino, of_folder.st_mtime_ns, of_graph.st_mtime_ns)
+    # Copies that keep the times of files still have their own times of change.
+    return tuple(number for one in found for number in (one.st_size, one.st_ctime_ns))

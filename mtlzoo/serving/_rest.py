@@ -1,5 +1,6 @@
 """The REST interface: paths, bodies and statuses as TensorFlow Serving has them."""
 
+import dataclasses
 import json
 import re
 import urllib.parse
@@ -64,7 +65,7 @@ class Rest:
         path = request.scope.get("raw_path", b"").decode("latin-1").partition("?")[0]
         if path == METRICS_PATH and request.method == "GET":
             return Response(self._inference.metrics.text(), media_type="text/plain")
-        if not path[:4].lower() == "/v1/":
+        if path[:4].lower() != "/v1/":
             return Response(_NOT_FOUND, 404, media_type="text/html")
         if request.method == "OPTIONS":
             origin = request.headers.get("origin", "")
@@ -105,13 +106,12 @@ class Rest:
         request = await self._inference.off_loop(
             len(body) > INLINE, _json.read_predict, body
         )
-        spec = _with_signature(spec, request.signature)
         with self._models.use(spec) as servable:
-            dtypes = _input_types(servable, spec.signature)
+            dtypes = _input_types(servable, request.signature)
             inputs = await self._inference.off_loop(
                 len(body) > INLINE, _json.read_tensors, request, dtypes
             )
-            answer = await self._inference.predict(spec, inputs)
+            answer = await self._inference.predict(servable, request.signature, inputs)
         size = sum(array.size for array in answer.outputs.values())
         return await self._inference.off_loop(
             size > INLINE // 16,
@@ -122,7 +122,7 @@ class Rest:
         request = await self._inference.off_loop(
             len(body) > INLINE, _json.read_examples, body
         )
-        spec = _with_signature(spec, request.signature)
+        spec = dataclasses.replace(spec, signature=request.signature)
         examples = _examples.from_json(request)
         if method == "classify":
             answer = await self._inference.classify(spec, examples)
@@ -154,16 +154,12 @@ class Rest:
 
 
 def _spec(found: re.Match[str]) -> Spec | None:
-    """Return which model a path is for, `None` where the version is no number of 64 bits."""
+    """Return which model a path is for, `None` where 64 bits can't hold the version."""
     version = int(found[2]) if found[2] else None
     if version is not None and version > _MAX_VERSION:
         return None
     label = urllib.parse.unquote(found[3]) if found[3] else None
     return Spec(urllib.parse.unquote(found[1]), version, label)
-
-
-def _with_signature(spec: Spec, signature: str) -> Spec:
-    return Spec(spec.name, spec.version, spec.label, signature)
 
 
 def _input_types(servable: Servable, signature: str) -> dict[str, str]:

@@ -49,7 +49,7 @@ def scan(folder: Path) -> set[str]:
     except OSError as error:
         raise ServingError(
             Code.NOT_FOUND,
-            f"Could not find SavedModel .pb at supplied export directory path: {folder}",
+            f"Could not find SavedModel .pb at supplied export directory: {folder}",
         ) from error
     except DecodeError as error:
         raise ServingError(

@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -54,7 +55,7 @@ class Servable:
                 f"machines: {', '.join(sorted(refused))}. If you trust who made it, "
                 "serve it with --trust.",
             )
-        with errors_of_tensorflow():
+        with errors_of_tensorflow(), _quiet():
             graph = tf.Graph()
             self._session = tf.compat.v1.Session(graph=graph)
             try:
@@ -124,6 +125,18 @@ def errors_of_tensorflow() -> Iterator[None]:
         if isinstance(error, ServingError):
             raise
         raise ServingError(Code.INVALID_ARGUMENT, str(error)) from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep back TensorFlow's advice to load as no server does."""
+    logger = tf.get_logger()
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _endpoint(name: str) -> str:

@@ -144,20 +144,12 @@ class Running:
 
 
 class Server:
-    """A server in a thread of this process, for tests and notebooks.
-
-    Use it in a `with` block; it serves until the block ends. `serve` has the arguments.
+    """A server in a thread of this process; it runs within a `with` block.
 
     Attributes:
         url: of the REST interface.
         grpc_url: of the gRPC interface.
-
-    Example:
-
-    ```python
-    with mtlzoo.serving.Server("serving/income") as server:
-        client = mtlzoo.serving.Client(server.url)
-    ```
+        models: their names.
     """
 
     def __init__(self, path: str | Path, options: Options) -> None:
@@ -172,15 +164,25 @@ class Server:
         self.url = self.grpc_url = ""
 
     def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Load the models and open the ports, unless that is done.
+
+        Raises:
+            ServingError: no model can be served, or a port is taken.
+        """
+        if self._started.is_set():
+            return
         self._thread.start()
         self._started.wait()
         if self._error is not None:
             self._thread.join()
             raise self._error
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Drain and end."""

@@ -1,4 +1,4 @@
-"""Requests that a version answers before it serves: a test that ships with the model."""
+"""Requests that a version answers before it serves: a test that comes with it."""
 
 from pathlib import Path
 from typing import Any

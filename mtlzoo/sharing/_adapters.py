@@ -120,20 +120,15 @@ class Adapters(Conditioned):
         self.scale = scale
         check_at_least(1, "adapters", units=units)
 
-    def prepare(self, trunk: Trunk, features: Features) -> None:
-        self._endings = trunk.sublayers
-        self._names = stage_ends(features)
+    def places(self, trunk: Trunk, features: Features, layers: list[Any]) -> set[str]:
+        if not trunk.sublayers:
+            return stage_ends(features)
+        names = {layer.name for layer in layers}
+        return {name for name in names if name.endswith(trunk.sublayers)}
 
     def condition(
         self, layer: Any, arguments: tuple[Any, ...], output: Any, task: str
     ) -> Any:
-        chosen = (
-            layer.name.endswith(self._endings)
-            if self._endings
-            else layer.name in self._names
-        )
-        if not chosen:
-            return output
         return Adapter(
             self.units,
             activation=self.activation,

@@ -24,49 +24,56 @@ class Conditioned(Sharing):
         self.train_trunk = train_trunk
 
     @abstractmethod
+    def places(self, trunk: Trunk, features: Features, layers: list[Any]) -> set[str]:
+        """Return the names of the layers that additions follow.
+
+        Args:
+            trunk: what the features come from.
+            features: of the trunk.
+            layers: all that lead to what a task reads.
+        """
+
+    @abstractmethod
     def condition(
         self, layer: Any, arguments: tuple[Any, ...], output: Any, task: str
     ) -> Any:
-        """Return what follows a layer of the trunk: its output, or that with additions.
+        """Return the output of a layer of the trunk with the additions of a task.
 
         Args:
-            layer: of the trunk.
+            layer: one of `places`.
             arguments: what the layer is applied to.
             output: of the layer.
             task: whose additions to make, by name.
         """
 
-    def prepare(self, trunk: Trunk, features: Features) -> None:
-        """Look at the trunk before the first task goes through it."""
-
     def represent(
         self, sources: Sources, trunk: Trunk, tasks: Sequence[Task]
     ) -> dict[str, Any]:
         features = trunk.connect(sources)
-        self.prepare(trunk, features)
         representations = {}
         for task in tasks:
             plain = features.read(task)
-            if not self.train_trunk:
-                for layer in layers_before(plain):
-                    layer.trainable = False
-            representation = self._through(plain, task.name)
-            if representation is plain:
+            layers = layers_before(plain)
+            places = self.places(trunk, features, layers)
+            if not places & {layer.name for layer in layers}:
                 raise DataError(
                     f"{type(self).__name__} found nothing in the trunk "
                     f"{type(trunk).__name__} to add to. Take one with stages, such as "
                     "a transformer, an mlp with units, a cnn or a resnet."
                 )
-            representations[task.name] = representation
+            if not self.train_trunk:
+                for layer in layers:
+                    layer.trainable = False
+            representations[task.name] = self._through(plain, places, task.name)
         return representations
 
-    def _through(self, plain: Any, task: str) -> Any:
-        return replay(
-            plain,
-            lambda layer, arguments, output: self.condition(
-                layer, arguments, output, task
-            ),
-        )
+    def _through(self, plain: Any, places: set[str], task: str) -> Any:
+        def change(layer: Any, arguments: tuple[Any, ...], output: Any) -> Any:
+            if layer.name not in places:
+                return output
+            return self.condition(layer, arguments, output, task)
+
+        return replay(plain, change)
 
 
 def stage_ends(features: Features) -> set[str]:

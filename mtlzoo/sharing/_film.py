@@ -64,12 +64,10 @@ class FiLM(Conditioned):
     def __init__(self, *, train_trunk: bool = True) -> None:
         super().__init__(train_trunk=train_trunk)
 
-    def prepare(self, trunk: Trunk, features: Features) -> None:
-        self._names = stage_ends(features)
+    def places(self, trunk: Trunk, features: Features, layers: list[Any]) -> set[str]:
+        return stage_ends(features)
 
     def condition(
         self, layer: Any, arguments: tuple[Any, ...], output: Any, task: str
     ) -> Any:
-        if layer.name not in self._names:
-            return output
         return FeatureModulation(name=name_of("film", layer, task))(output)

@@ -106,7 +106,7 @@ class _Place:
 
 def _readings(model: Any, x: Any, batch_size: int) -> list[tuple[Any, Any, Any]]:
     """Return each readable layer with its inputs and outputs for the rows of `x`."""
-    found = {}
+    found: dict[str, Any] = {}
     for step in steps(model.outputs):
         if isinstance(step.layer, Readable):
             found.setdefault(step.layer.name, step)

@@ -69,7 +69,7 @@ class Connections(Readable, keras.layers.Layer):
         self._random = keras.random.SeedGenerator(seed)
 
     def build(self, input_shape: Any) -> None:
-        outputs, inputs, width = self.num_outputs or 1, *input_shape[-2:]
+        outputs, (inputs, width) = self.num_outputs or 1, input_shape[-2:]
         self.log_alpha = self.add_weight(
             name="log_alpha",
             shape=(outputs, inputs),

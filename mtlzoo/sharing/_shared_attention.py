@@ -12,6 +12,7 @@ from mtlzoo.sharing._experts import check_at_least
 from mtlzoo.tasks import Task
 from mtlzoo.trunks import Features, Trunk
 from mtlzoo.trunks._base import Sources
+from mtlzoo.trunks._pooling import MaskedMean
 
 
 @keras.saving.register_keras_serializable("mtlzoo")
@@ -232,9 +233,7 @@ class SharedAttention(Sharing):
         tensor = hidden[task.name]
         features.read(task)  # raises where the trunk lacks that kind
         if task.reads == "pooled":
-            return keras.layers.GlobalAveragePooling1D(
-                name=f"sharing.average.{task.name}"
-            )(tensor)
+            return MaskedMean(name=f"sharing.average.{task.name}")(tensor)
         if task.reads == "map":
             return keras.layers.Reshape(
                 features.map.shape[1:], name=f"sharing.map.{task.name}"

@@ -7,6 +7,7 @@ from mtlzoo._registry import ARCHITECTURES
 from mtlzoo.sharing._conditioned import Conditioned, name_of
 from mtlzoo.sharing._experts import check_at_least
 from mtlzoo.sharing._readable import ReadableAt
+from mtlzoo.trunks import Features, Trunk
 
 LINEAR = (keras.layers.Dense, keras.layers.Conv2D)
 
@@ -119,14 +120,16 @@ class TaskLoRA(Conditioned):
         self.alpha = alpha
         check_at_least(1, "task_lora", rank=rank)
 
+    def places(self, trunk: Trunk, features: Features, layers: list[Any]) -> set[str]:
+        kinds = (*LINEAR, keras.layers.MultiHeadAttention)
+        return {layer.name for layer in layers if isinstance(layer, kinds)}
+
     def condition(
         self, layer: Any, arguments: tuple[Any, ...], output: Any, task: str
     ) -> Any:
         if isinstance(layer, keras.layers.MultiHeadAttention):
             return self._attend(layer, arguments, task)
-        if isinstance(layer, LINEAR):
-            return self._add(layer, arguments[0], output, task)
-        return output
+        return self._add(layer, arguments[0], output, task)
 
     def _add(self, layer: Any, inputs: Any, output: Any, task: str) -> Any:
         activation = _take_activation(layer)

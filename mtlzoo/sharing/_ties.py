@@ -25,14 +25,12 @@ def tied_matrices(
     for name in layers:
         if not name.startswith(first):
             continue
-        matching = [
-            layers.get(f"trunk.{task}.{name.removeprefix(first)}") for task in tasks
-        ]
-        if None in matching:
+        others = [f"trunk.{task}.{name.removeprefix(first)}" for task in tasks]
+        if not layers.keys() >= set(others):
             continue
         if isinstance(layers[name], keras.layers.Embedding) and not embeddings:
             continue
-        variables = [layer.trainable_variables for layer in matching]
+        variables = [layers[other].trainable_variables for other in others]
         groups += [
             list(group)
             for group in zip(*variables, strict=False)

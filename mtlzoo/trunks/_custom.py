@@ -4,6 +4,7 @@ import keras
 
 from mtlzoo.errors import DataError
 from mtlzoo.trunks._base import Features, Sources, Stage, Trunk, encode
+from mtlzoo.trunks._pooling import MaskedMean
 
 KINDS = {2: "pooled", 3: "sequence", 4: "map"}
 
@@ -54,7 +55,7 @@ class Custom(Trunk):
         features = Features(**outputs)
         if features.pooled is None:
             pooling = (
-                keras.layers.GlobalAveragePooling1D
+                MaskedMean
                 if features.map is None
                 else keras.layers.GlobalAveragePooling2D
             )

@@ -12,6 +12,7 @@ from mtlzoo.trunks._base import (
     dense_stages,
     encode,
 )
+from mtlzoo.trunks._pooling import MaskedMean
 
 
 @TRUNKS.register("mlp", takes="vectors, flattened sequences and images", gives="pooled")
@@ -72,9 +73,7 @@ class Tabular(MLP):
         vectors = []
         for key, tensor in encode(sources, name).items():
             if sources[key].feature.form == "sequence":
-                tensor = keras.layers.GlobalAveragePooling1D(name=f"{name}.{key}.mean")(
-                    tensor
-                )
+                tensor = MaskedMean(name=f"{name}.{key}.mean")(tensor)
             elif sources[key].feature.form == "image":
                 tensor = keras.layers.Flatten(name=f"{name}.{key}.flatten")(tensor)
             vectors.append(tensor)

@@ -5,6 +5,7 @@ import keras
 from mtlzoo._registry import TRUNKS
 from mtlzoo.errors import OptionError
 from mtlzoo.trunks._base import Features, Sources, Stage, Trunk, encode_one
+from mtlzoo.trunks._pooling import MaskedMean
 
 
 @TRUNKS.register("rnn", takes="one text or series", gives="pooled, sequence")
@@ -64,5 +65,5 @@ class RNN(Trunk):
         return [stage(i, units) for i, units in enumerate(self.units, start=1)]
 
     def finish(self, tensor: Any, name: str) -> Features:
-        pooled = keras.layers.GlobalAveragePooling1D(name=f"{name}.average")(tensor)
+        pooled = MaskedMean(name=f"{name}.average")(tensor)
         return Features(pooled=pooled, sequence=tensor)

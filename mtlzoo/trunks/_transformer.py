@@ -7,6 +7,7 @@ from keras import ops
 from mtlzoo._registry import TRUNKS
 from mtlzoo.errors import OptionError
 from mtlzoo.trunks._base import Features, Sources, Stage, Trunk, encode_one
+from mtlzoo.trunks._pooling import MaskedMean
 
 
 @keras.saving.register_keras_serializable("mtlzoo")
@@ -105,7 +106,7 @@ class Transformer(Trunk):
 
     def finish(self, tensor: Any, name: str) -> Features:
         tensor = keras.layers.LayerNormalization(name=f"{name}.norm")(tensor)
-        pooled = keras.layers.GlobalAveragePooling1D(name=f"{name}.average")(tensor)
+        pooled = MaskedMean(name=f"{name}.average")(tensor)
         return Features(pooled=pooled, sequence=tensor)
 
     def _block(self, tensor: Any, name: str) -> Any:

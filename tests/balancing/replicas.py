@@ -18,24 +18,16 @@ from mtlzoo import balancing
 
 def methods():
     return (
-        balancing.AMTL(),
         balancing.DWA(),
         balancing.FAMO(),
-        balancing.GLS(),
-        balancing.STCH(warmup_epochs=1),
         balancing.Uncertainty(),
         balancing.CAGrad(heads="uncertainty"),
-        balancing.CAGrad(gradients="representation"),
         balancing.DualBalancing(),
-        balancing.ExcessMTL(),
         balancing.GradNorm(gradients="representation"),
         balancing.GradVac(seed=1, normalization="running_average"),
         balancing.MGDA(normalization="log", gradients="representation"),
         balancing.MoCo(),
-        balancing.NashMTL(),
         balancing.PCGrad(seed=1),
-        balancing.PCGrad(seed=1, gradients="representation"),
-        balancing.UPGrad(),
     )
 
 

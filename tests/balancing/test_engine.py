@@ -347,7 +347,7 @@ def test_replicas_train_as_one_does():
     )
     assert done.returncode == 0, done.stderr[-2000:]
     lines = [line.split(" ", 1) for line in done.stdout.splitlines()]
-    assert len(lines) == 18
+    assert len(lines) == 10
     apart = {name: float(distance) for distance, name in lines}
     assert max(apart.values()) < 1e-5, apart
 

@@ -14,8 +14,7 @@ _SCALES = ("min", "median", "rmse")
 )
 @keras.saving.register_keras_serializable("mtlzoo")
 class AlignedMTL(GramianAggregator):
-    """Makes the gradients orthogonal and equally long, changing them least, then
-    averages.
+    """Makes the gradients orthogonal and equally long, then averages them.
 
     With the Gramian `G = V diag(l) V'`, the weights are
     `w = sqrt(s) V diag(1 / sqrt(l)) V' (1 / k)` for `k` tasks: the mean of the nearest

@@ -42,12 +42,13 @@ class CRMOGM(GramianAggregator):
         self, aggregator: Any = "mgda", *, momentum: float = 0.9, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.aggregator = get(aggregator)
-        if not isinstance(self.aggregator, GramianAggregator):
+        averaged = get(aggregator)
+        if not isinstance(averaged, GramianAggregator):
             raise TypeError(
                 "`aggregator` must be an aggregation that works on the Gramian, such "
                 f"as 'mgda'. Received: {aggregator!r}."
             )
+        self.aggregator = averaged
         if not 0.0 <= momentum <= 1.0:
             raise ValueError(
                 f"`momentum` must be from 0 to 1. Received: momentum={momentum}."

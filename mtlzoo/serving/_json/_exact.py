@@ -19,7 +19,7 @@ _ESCAPES = {
 }
 _DIGITS_OF_DOUBLE = 309
 MAX_NESTING = 1_000_000
-"""Levels of lists and objects; each takes memory, as each byte of a body may open one."""
+"""Levels of lists and objects; each takes memory, and a byte of a body can open one."""
 _MISS_NAME = "Missing a name for object member."
 _INVALID = "Invalid value."
 

@@ -57,7 +57,8 @@ def read_tensors(request: PredictRequest, dtypes: Mapping[str, str]) -> dict[str
         instances = document["instances"]
         if not isinstance(instances, list):
             raise invalid(
-                f"JSON Value: {dump(document)} Expecting 'instances' to be an list/array"
+                f"JSON Value: {dump(document)} Expecting 'instances' to be an "
+                "list/array"
             )
         if not instances:
             raise invalid(
@@ -133,10 +134,11 @@ def _columns(
 ) -> dict[str, list[Any]]:
     for index, row in enumerate(rows):
         if named != _is_named(row):
+            expected, got = "object", "list"
+            if not named:
+                expected, got = "value/list", "object"
             raise invalid(
-                f"Expecting object but got list at item {index} of input list"
-                if named
-                else f"Expecting value/list but got object at item {index} of input list"
+                f"Expecting {expected} but got {got} at item {index} of input list"
             )
         if named and row.keys() != dtypes.keys():
             for name in row:

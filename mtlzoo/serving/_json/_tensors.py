@@ -24,10 +24,11 @@ _RANGES = {
 }
 _SERVER_NAMES = {"float32": "float", "float64": "double", "float16": "half"}
 _TYPES: dict[str, set[type]] = {
-    **dict.fromkeys(["float32", "float64"], {int, float}),
-    **dict.fromkeys(_RANGES, {int}),
+    "float32": {int, float},
+    "float64": {int, float},
     "bool": {bool},
     "string": {str},
+    **{name: {int} for name in _RANGES},
 }
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 
