@@ -10,5 +10,6 @@ and those on validation data under `val_<task>_<metric>`, as in
 """
 
 from mtlzoo.callbacks._progress import Progress
+from mtlzoo.callbacks._step_time import StepTime
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "StepTime"]

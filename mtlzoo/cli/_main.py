@@ -3,6 +3,7 @@ from typing import Any
 import click
 
 from mtlzoo._version import __version__
+from mtlzoo.cli._compare import compare
 from mtlzoo.cli._demo import demo
 from mtlzoo.cli._evaluate import evaluate
 from mtlzoo.cli._export import export
@@ -43,5 +44,5 @@ def main() -> None:
     """
 
 
-for command in (demo, list_, show, train, evaluate, export):
+for command in (demo, list_, show, train, evaluate, compare, export):
     main.add_command(command)

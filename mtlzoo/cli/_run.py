@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from mtlzoo.cli._output import working
@@ -54,7 +55,9 @@ def load_dataset(settings: Settings) -> Any:
     )
 
 
-def train(settings: Settings, dataset: Any, label: str) -> Result:
+def train(
+    settings: Settings, dataset: Any, label: str, callbacks: Sequence[Any] = ()
+) -> Result:
     """Build and train a model, and evaluate it on the validation and test rows."""
     import keras
 
@@ -79,7 +82,7 @@ def train(settings: Settings, dataset: Any, label: str) -> Result:
             validation_data=dataset.validation,
             epochs=settings.epochs,
             verbose=0,
-            callbacks=[progress],
+            callbacks=[progress, *callbacks],
         ).history
     finally:
         progress.close()

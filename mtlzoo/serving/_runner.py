@@ -15,7 +15,7 @@ from mtlzoo.serving._servable import Servable
 
 
 class Runner:
-    """Runs servables for an event loop.
+    """Runs servables for an event loop: in threads, or at once what is that quick.
 
     With batching, a request that comes while its model is idle runs at once; those that
     come while it runs wait for it to end, and then run together. So nobody waits for a
@@ -43,6 +43,8 @@ class Runner:
             ServingError: from TensorFlow, or because the tensors can't be batched.
         """
         if not self._max_batch_size:
+            if servable.is_quick(feeds, fetches):
+                return servable.run(feeds, fetches)
             return await self.in_thread(servable.run, feeds, fetches)
         rows = self._rows(feeds)
         key = (
@@ -142,7 +144,10 @@ class _Queue:
 
     async def _answer(self, batch: list[_Request]) -> None:
         try:
-            answers = await self._runner.in_thread(self._run, batch)
+            if self._servable.is_quick(batch[0].feeds, self._fetches):
+                answers = self._run(batch)
+            else:
+                answers = await self._runner.in_thread(self._run, batch)
         except Exception as error:
             if len(batch) == 1:
                 _finish(batch[0].done, error=error)

@@ -1,8 +1,22 @@
 """Sharing: how tasks share what they learn, one published method a file.
 
-The methods differ in what a task's representation is made of: the same features for all
-(`shared_bottom`), features of its own (`single_task`), or something in between. Each is
-a recipe that `mtlzoo.build` carries out over any trunk; `mtlzoo list` shows them all.
+The methods differ in what the representation of a task is made of:
+
+| | methods |
+|---|---|
+| the same features for all, or none | `shared_bottom`, `single_task` |
+| mixtures of experts | `omoe`, `mmoe`, `ml_mmoe`, `cgc`, `ple`, `dselect_k`, `adatt` |
+| sub-networks with learned connections | `snr_trans`, `snr_aver` |
+| a network a task, mixed | `cross_stitch`, `sluice`, `nddr` |
+| a network a task, tied | `soft_sharing`, `trace_norm`, `shared_private` |
+| one trunk with additions a task | `adapters`, `film`, `task_lora`, `mtan` |
+| tasks that read each other | `cascade`, `dbmtl`, `hierarchical`, `aitm` |
+| tasks that look at each other | `task_attention`, `pad_net`, `shared_attention` |
+| clicks and what follows them | `esmm`, `escm2_ips`, `escm2_dr` |
+
+Each is a recipe that `mtlzoo.build` carries out over any trunk that suits it; `mtlzoo
+list` shows paper, inputs and tasks of each. `sharing_report` shows what a model of any
+of them has made of its freedom.
 """
 
 from mtlzoo.sharing._adapters import Adapters

@@ -61,6 +61,9 @@ class Task(Configured, ABC):
 
     default_loss: ClassVar[Callable[..., Any]]
 
+    headline: ClassVar[tuple[str, bool]]
+    """The metric that comparisons report, and whether more of it is better."""
+
     def __init__(
         self,
         name: str,

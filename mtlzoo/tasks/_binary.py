@@ -34,6 +34,7 @@ class Binary(Task):
     """
 
     default_loss = staticmethod(keras.losses.binary_crossentropy)
+    headline = ("auc", True)
 
     def __init__(
         self,

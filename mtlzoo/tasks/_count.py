@@ -28,6 +28,7 @@ class Count(Task):
     """
 
     default_loss = staticmethod(keras.losses.poisson)
+    headline = ("mae", False)
 
     def __init__(
         self,

@@ -84,6 +84,10 @@ class Dense(Task):
         return keras.losses.mean_absolute_error
 
     @property
+    def headline(self) -> tuple[str, bool]:  # type: ignore[override]
+        return ("mean_iou", True) if self.has_classes else ("mae", False)
+
+    @property
     def units(self) -> int:
         return self.num_classes if self.has_classes else int(self.channels or 1)
 

@@ -34,6 +34,7 @@ class Multiclass(Task):
 
     has_classes = True
     default_loss = staticmethod(keras.losses.sparse_categorical_crossentropy)
+    headline = ("accuracy", True)
 
     def __init__(
         self,

@@ -33,6 +33,7 @@ class MultiLabel(Task):
     """
 
     default_loss = staticmethod(keras.losses.binary_crossentropy)
+    headline = ("auc", True)
 
     def __init__(
         self,

@@ -83,6 +83,7 @@ class Ordinal(Task):
 
     has_classes = True
     default_loss = staticmethod(keras.losses.sparse_categorical_crossentropy)
+    headline = ("mae", False)
 
     def __init__(
         self,

@@ -41,6 +41,7 @@ class Regression(Task):
     """
 
     default_loss = staticmethod(keras.losses.mean_squared_error)
+    headline = ("mae", False)
 
     def __init__(
         self,

@@ -31,6 +31,7 @@ class SequenceTagging(Task):
     reads = "sequence"
     has_classes = True
     default_loss = staticmethod(keras.losses.sparse_categorical_crossentropy)
+    headline = ("accuracy", True)
 
     def __init__(
         self,

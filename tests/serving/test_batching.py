@@ -20,6 +20,9 @@ class Slow:
         self.sizes = []
         self.go = threading.Event()
 
+    def is_quick(self, feeds, fetches):
+        return False
+
     def run(self, feeds, fetches):
         self.go.wait(10)
         self.sizes.append(len(feeds[0][1]))

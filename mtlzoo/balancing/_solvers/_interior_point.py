@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 from keras import ops
@@ -13,18 +14,45 @@ def minimize_quadratic(
 ) -> Any:
     """Minimise `x' H x / 2 + linear . x` over `x >= 0`, or over a simplex.
 
-    Mehrotra's predictor-corrector primal-dual interior-point method. It takes 8 to 15
-    iterations whatever the conditioning, a singular `H` included, and solves all
-    problems of a batch at once. The linear systems are scaled by `sqrt(x / s)`, `s` the
-    multipliers of `x >= 0`, which leaves them with no eigenvalue below 1, so that no
-    factorisation fails.
-
     Args:
         hessian: float64 tensor of shape `(size, size)`, positive semidefinite, entries
             of order 1.
         linear: float64 tensor of shape `(..., size)`.
         start: float64 tensor of shape `(..., size)`, positive.
         fixed_sum: whether the sum of `x` stays that of `start`.
+
+    Returns:
+        The minimiser, of shape `(..., size)`.
+    """
+
+    def derivatives(x: Any, gap: Any) -> tuple[Any, Any]:
+        return linear + ops.matmul(x[..., None, :], hessian)[..., 0, :], hessian
+
+    return minimize_nonnegative(derivatives, start, fixed_sum=fixed_sum)
+
+
+def minimize_nonnegative(
+    derivatives: Callable[[Any, Any], tuple[Any, Any]],
+    start: Any,
+    *,
+    fixed_sum: bool = False,
+    max_iterations: int = _MAX_ITERATIONS,
+) -> Any:
+    """Minimise a convex function over `x >= 0`, or over a simplex.
+
+    Mehrotra's predictor-corrector primal-dual interior-point method. For a quadratic it
+    takes 8 to 15 iterations whatever the conditioning, a singular Hessian included, and
+    solves all problems of a batch at once. The linear systems are scaled by
+    `sqrt(x / s)`, `s` the multipliers of `x >= 0`, which leaves them with no eigenvalue
+    below 1, so that no factorisation fails.
+
+    Args:
+        derivatives: function of `x` and of the mean of `x * s`, of shape `(..., 1)`,
+            which goes to 0 and by which a kink may be smoothed. Returns the gradient,
+            of shape `(..., size)`, and the Hessian, `(..., size, size)`.
+        start: float64 tensor of shape `(..., size)`, positive.
+        fixed_sum: whether the sum of `x` stays that of `start`.
+        max_iterations: after which it stops in any case.
 
     Returns:
         The minimiser, of shape `(..., size)`.
@@ -36,9 +64,11 @@ def minimize_quadratic(
     identity = ops.eye(start.shape[-1], dtype="float64")
 
     def iterate(step: Any, x: Any, s: Any, y: Any, _: Any) -> tuple[Any, ...]:
-        dual = s - linear - ops.matmul(x[..., None, :], hessian)[..., 0, :] + y
         gap = ops.mean(x * s, axis=-1, keepdims=True)
-        scale = ops.sqrt(x / s)
+        gradient, hessian = derivatives(x, gap)
+        dual = s - gradient + y
+        # Bounded, so that rounding leaves the identity in place.
+        scale = ops.sqrt(ops.minimum(x / s, 1e12))
         matrix = scale[..., :, None] * hessian * scale[..., None, :] + identity
 
         def direction(target: Any) -> tuple[Any, Any, Any]:
@@ -68,7 +98,7 @@ def minimize_quadratic(
         error = ops.where(gap > _LEAST_GAP, error, 0.0)
         return step + 1, x, s, y + length * dy, error
 
-    gradient = linear + ops.matmul(start[..., None, :], hessian)[..., 0, :]
+    gradient, _ = derivatives(start, ops.ones_like(start[..., :1]))
     state = (
         ops.zeros((), "int32"),
         start,
@@ -78,7 +108,7 @@ def minimize_quadratic(
     )
     return ops.while_loop(
         lambda step, x, s, y, error: ops.logical_and(
-            step < _MAX_ITERATIONS, error > _TOLERANCE
+            step < max_iterations, error > _TOLERANCE
         ),
         iterate,
         state,

@@ -2,6 +2,9 @@ from typing import Any
 
 from keras import ops
 
+from mtlzoo.balancing._solvers._interior_point import minimize_nonnegative
+
+_ACCURACY = 1e-6
 _TOLERANCE = 1e-11
 _MAX_ITERATIONS = 60
 
@@ -9,11 +12,9 @@ _MAX_ITERATIONS = 60
 def minimize_norm_on_simplex(gramian: Any, linear: Any, radius: float) -> Any:
     """Minimise `linear . w + radius * sqrt(w' G w)` over the simplex.
 
-    As a cone problem: minimise `linear . w + radius * t` with `w >= 0`, `sum(w) = 1`
-    and `t >= ||L' w||`, where `G = L L'`. A primal-dual interior-point method with
-    Nesterov-Todd scaling solves it in 10 to 20 iterations, also where the minimum is at
-    the kink of the norm. Both the start and every iterate are feasible, so all that has
-    to go to 0 is the complementarity.
+    First by the interior-point method for smooth functions, with the kink of the norm
+    smoothed by less and less: 8 to 12 iterations, if it gets there. Where it doesn't,
+    which is mostly where the minimum lies near the kink, by the cone method.
 
     Args:
         gramian: float64 tensor of shape `(size, size)`, positive semidefinite, entries
@@ -23,6 +24,42 @@ def minimize_norm_on_simplex(gramian: Any, linear: Any, radius: float) -> Any:
 
     Returns:
         A tensor of shape `(size,)`.
+    """
+    size = linear.shape[0]
+
+    def derivatives(w: Any, gap: Any) -> tuple[Any, Any]:
+        # The norm as the barrier of its cone sees it at this distance from the end.
+        slope = _times(gramian, w)
+        root = ops.sqrt(gap**2 + radius**2 * ops.sum(w * slope) + 1e-30)
+        smooth = (gap + root) / radius
+        slope = slope / smooth
+        outer = slope[:, None] * slope * (radius**2 / root)
+        return linear + radius * slope, radius * gramian / smooth - outer
+
+    start = ops.full((size,), 1.0 / size, "float64")
+    smoothed = minimize_nonnegative(
+        derivatives, start, fixed_sum=True, max_iterations=20
+    )
+    slope = _times(gramian, smoothed)
+    norm = ops.sqrt(ops.maximum(ops.sum(smoothed * slope), 1e-30))
+    slope = linear + radius * slope / norm
+    # By how much the function might be above its minimum.
+    excess = ops.sum(smoothed * slope) - ops.min(slope)
+    return ops.cond(
+        excess < _ACCURACY * (1.0 + ops.max(ops.abs(slope))),
+        lambda: smoothed,
+        lambda: _minimize_by_cones(gramian, linear, radius),
+    )
+
+
+def _minimize_by_cones(gramian: Any, linear: Any, radius: float) -> Any:
+    """Solve the same as a cone problem.
+
+    Minimise `linear . w + radius * t` with `w >= 0`, `sum(w) = 1` and
+    `t >= ||L' w||`, where `G = L L'`. A primal-dual interior-point method with
+    Nesterov-Todd scaling solves it in 10 to 20 iterations, also where the minimum is at
+    the kink of the norm. Both the start and every iterate are feasible, so all that has
+    to go to 0 is the complementarity.
 
     Reference:
         Lieven Vandenberghe, "The CVXOPT linear and quadratic cone program solvers",

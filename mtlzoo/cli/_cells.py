@@ -1,0 +1,96 @@
+"""The cells of a comparison: one training run each, done once and kept as a file."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from mtlzoo.cli import _run
+from mtlzoo.cli._flops import forward_flops
+from mtlzoo.cli._settings import Settings
+from mtlzoo.errors import DataError
+
+BASELINE = "single_task"
+
+
+def make_cells(
+    base: Settings,
+    architectures: Iterable[str],
+    balancings: Iterable[str],
+    seeds: int,
+    options: dict[str, dict[str, Any]] | None = None,
+) -> list[Settings]:
+    """Return the settings of all cells: seeds outermost, so that all fill up evenly.
+
+    Every architecture meets every balancing; the single-task baseline, whose tasks
+    share nothing that could be balanced, has equal weights.
+    """
+    pairs = [(BASELINE, "equal")]
+    for architecture in architectures:
+        pairs += [(architecture, one) for one in balancings if architecture != BASELINE]
+    return [
+        dataclasses.replace(
+            base,
+            architecture=architecture,
+            balancing=balancing,
+            options=(options or {}).get(architecture, {}),
+            seed=seed,
+        )
+        for seed in range(seeds)
+        for architecture, balancing in dict.fromkeys(pairs)
+    ]
+
+
+def run_cells(cells: list[Settings], folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield the record of each cell, from its file if it was run before.
+
+    A record is written whole or not at all, so a comparison that was killed goes on
+    where it stopped.
+
+    Raises:
+        DataError: a file holds the result of other settings.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, settings in enumerate(cells, start=1):
+        path = folder / (
+            f"{settings.architecture}.{settings.balancing}.{settings.seed}.json"
+        )
+        plain = json.loads(json.dumps(dataclasses.asdict(settings)))
+        if path.exists():
+            record = json.loads(path.read_text("utf-8"))
+            if record["settings"] != plain:
+                raise DataError(
+                    f"{path} holds a run with other settings. Choose another --output, "
+                    "or remove that folder."
+                )
+        else:
+            label = (
+                f"{index}/{len(cells)} {settings.architecture} {settings.balancing} "
+                f"seed {settings.seed}"
+            )
+            record = {"settings": plain, **_run_one(settings, label)}
+            unfinished = path.with_suffix(".tmp")
+            unfinished.write_text(json.dumps(record, indent=2), "utf-8")
+            os.replace(unfinished, path)
+        yield record
+
+
+def _run_one(settings: Settings, label: str) -> dict[str, Any]:
+    import keras
+
+    from mtlzoo.callbacks import StepTime
+
+    keras.backend.clear_session()
+    timer = StepTime()
+    dataset = _run.load_dataset(settings)
+    result = _run.train(settings, dataset, label, callbacks=[timer])
+    model = result.model
+    return {
+        "headlines": {task.name: list(task.headline) for task in model.tasks},
+        "test": result.metrics["test"],
+        "parameters": result.parameters,
+        "flops": forward_flops(model),
+        "step_seconds": timer.seconds,
+    }
