@@ -16,6 +16,7 @@ import ast
 import dataclasses
 import difflib
 import fnmatch
+import functools
 import importlib
 import importlib.metadata
 import importlib.util
@@ -193,7 +194,7 @@ class Registry:
 
     def _plugins(self) -> Iterable[Entry]:
         prefix = f"{self.noun}:"
-        for point in importlib.metadata.entry_points(group=PLUGIN_GROUP):
+        for point in _plugin_points():
             if point.name.startswith(prefix):
                 yield Entry(
                     name=point.name.removeprefix(prefix),
@@ -201,6 +202,12 @@ class Registry:
                     attribute=point.attr,
                     summary=f"From the plugin {point.dist.name if point.dist else '?'}",
                 )
+
+
+@functools.cache
+def _plugin_points() -> tuple[importlib.metadata.EntryPoint, ...]:
+    """Return what installed distributions add; reading it takes a while."""
+    return tuple(importlib.metadata.entry_points(group=PLUGIN_GROUP))
 
 
 def unknown_name(noun: str, name: object, known: Iterable[str]) -> str:

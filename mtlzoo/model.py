@@ -246,12 +246,13 @@ class MultiTaskModel(TrainingStep, keras.Model):
         return self.representation_model.predict(x, **kwargs)
 
     def sharing_report(self, x: Any, **options: Any) -> dict[str, Any]:
-        """Return how the tasks share; see `mtlzoo.sharing.sharing_report`.
+        """Return how the tasks share, as tables; see `mtlzoo.sharing.sharing_report`.
 
         Args:
             x: inputs, as for `predict`.
             **options: other arguments of that function.
         """
+        x, _, _ = _data.prepare(self, x, labelled=False)
         return sharing_report(self, x, **options)
 
     def plot(self, path: Any = None) -> Any:

@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,18 @@ class Answering:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def answers(self, folder: Path, golden: dict[str, Any]) -> dict[str, Any]:
-        """Return what the export `folder / "model"` answers to the rows of `golden`.
+    def answers(
+        self,
+        folder: Path,
+        forms: Mapping[str, str],
+        inputs: Mapping[str, Mapping[str, Any]],
+    ) -> dict[str, Any]:
+        """Return what the export `folder / "model"` answers to golden rows.
+
+        Args:
+            folder: that holds it; other files are written beside it.
+            forms: the form of its inputs, by signature.
+            inputs: golden rows, arrays by form and input name.
 
         Returns:
             Arrays by `"<signature>/<output>"` for all rows together, and by
@@ -37,16 +47,23 @@ class Answering:
         Raises:
             ExportError: it can't be loaded, or can't answer.
         """
-        _save(folder / GOLDEN, golden)
-        _, errors = self._process.communicate(json.dumps(str(folder)) + "\n")
+        _save(
+            folder / GOLDEN,
+            {
+                f"{form}/{name}": array
+                for form, arrays in inputs.items()
+                for name, array in arrays.items()
+            },
+        )
+        request = json.dumps({"folder": str(folder), "forms": dict(forms)})
+        _, errors = self._process.communicate(request + "\n")
         if self._process.returncode:
             last = (errors.strip() or "no message").splitlines()[-1]
             raise ExportError(
                 "The exported model fails as TensorFlow Serving would run it, so it "
                 f"was not published: {last}"
             )
-        with np.load(folder / ANSWERS) as answers:
-            return dict(answers)
+        return _load(folder / ANSWERS)
 
 
 @contextlib.contextmanager
@@ -79,32 +96,55 @@ def main() -> None:
     """Answer as told on standard input."""
     from mtlzoo.export._load import ExportedModel
 
-    request = sys.stdin.readline()
-    if not request:
+    line = sys.stdin.readline()
+    if not line:
         return
-    folder = Path(json.loads(request))
-    with np.load(folder / GOLDEN) as stored:
-        golden = dict(stored)
-    first = {name: array[:1] for name, array in golden.items()}
+    request = json.loads(line)
+    folder = Path(request["folder"])
+    golden: dict[str, dict[str, Any]] = {}
+    for key, array in _load(folder / GOLDEN).items():
+        form, name = key.split("/")
+        golden.setdefault(form, {})[name] = array
     answers = {}
     with ExportedModel(folder / "model") as exported:
-        for signature in exported.signatures:
-            for output, array in exported(golden, signature).items():
+        for signature, form in request["forms"].items():
+            rows = golden[form]
+            for output, array in exported(rows, signature).items():
                 answers[f"{signature}/{output}"] = array
+            first = {name: array[:1] for name, array in rows.items()}
             for output, array in exported(first, signature).items():
                 answers[f"{signature}/{output}/0"] = array
     _save(folder / ANSWERS, answers)
 
 
-def _save(path: Path, arrays: dict[str, Any]) -> None:
-    # Arrays of objects, as strings come out of TensorFlow, would have to be pickled.
+def _save(path: Path, arrays: Mapping[str, Any]) -> None:
+    # Arrays of objects, as strings come out of TensorFlow, would have to be pickled,
+    # and those of bytes lose the zeros at the end of each: "." keeps them.
     np.savez(
         path,
         **{
-            name: array.astype("S") if array.dtype == object else array
+            name: np.array([one + b"." for one in array.ravel()], "S").reshape(
+                array.shape
+            )
+            if array.dtype == object
+            else array
             for name, array in arrays.items()
         },
     )
+
+
+def _load(path: Path) -> dict[str, Any]:
+    with np.load(path) as stored:
+        return {
+            name: _without_dots(array) if array.dtype.kind == "S" else array
+            for name, array in stored.items()
+        }
+
+
+def _without_dots(array: Any) -> Any:
+    found = np.empty(array.size, object)
+    found[:] = [one[:-1] for one in array.ravel()]
+    return found.reshape(array.shape)
 
 
 if __name__ == "__main__":

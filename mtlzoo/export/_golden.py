@@ -15,9 +15,9 @@ UNKNOWN_SIZE = 32
 def make_golden(model: keras.Model) -> dict[str, Any]:
     """Return rows that reach what the model knows: its words, codes and ids.
 
-    Vocabularies are read from the layers that take an input. Where an input goes into
-    something else, numbers are normal, pixels 0 to 255, integers 0 and 1, and strings
-    empty.
+    Vocabularies are read from the layers that take an input; what a layer rescales is
+    pixels, 0 to 255. Where an input goes into something else, numbers are normal,
+    integers 0 and 1 or those of a byte, and strings empty.
     """
     random = np.random.default_rng(0)
     consumers = {
@@ -44,4 +44,6 @@ def _values(tensor: Any, consumer: Any, random: Any) -> Any:
     if dtype.startswith(("int", "uint")):
         limit = 256 if dtype == "uint8" else getattr(consumer, "input_dim", 2)
         return random.integers(0, limit, shape).astype(dtype)
+    if isinstance(consumer, keras.layers.Rescaling):
+        return random.integers(0, 256, shape).astype(dtype)
     return random.normal(size=shape).astype(dtype)

@@ -60,7 +60,7 @@ class ExportedModel:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         graph = tf.Graph()
-        with _quiet(), graph.as_default():
+        with quiet(), graph.as_default():
             self._session = tf.compat.v1.Session(graph=graph)
             meta_graph = tf.compat.v1.saved_model.load(
                 self._session, [tf.saved_model.SERVING], str(folder)
@@ -141,8 +141,8 @@ def _specs(tensors: Mapping[str, Any]) -> dict[str, tf.TensorSpec]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep back TensorFlow's advice to load as no server does."""
+def quiet() -> Iterator[None]:
+    """Keep back advice of TensorFlow: to load as no server does, where it wrote."""
     logger = tf.get_logger()
     before = logger.level
     logger.setLevel(logging.ERROR)

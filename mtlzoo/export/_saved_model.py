@@ -3,15 +3,16 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-import tensorflow as tf
 
 from mtlzoo._data import prepare_inputs
 from mtlzoo._staging import staging
 from mtlzoo.errors import ExportError
+from mtlzoo.export import _warmup
 from mtlzoo.export._answers import answering
+from mtlzoo.export._compare import compare
 from mtlzoo.export._golden import make_golden
-from mtlzoo.export._signatures import Servable, call, check_model, trace
+from mtlzoo.export._offer import Offer
+from mtlzoo.export._signatures import check_model
 from mtlzoo.export._versions import publish_version, refuse_taken
 
 
@@ -22,18 +23,31 @@ def saved_model(
     version: int | None = None,
     golden: Mapping[str, Any] | None = None,
     tolerance: float = 1e-5,
+    pixel_scale: float | None = None,
+    warmup: bool | None = None,
 ) -> Path:
     """Write `model` as the next version in `path`, for TensorFlow Serving.
 
-    The signature `serving_default` takes the model's inputs by name and gives all
-    outputs by name; `task_<name>` gives one output and computes nothing else. Batches
-    have any size, and outputs are float32 under every precision policy. The weights are
-    stored once; the optimizer is not.
+    | signature | takes | gives |
+    |---|---|---|
+    | `serving_default` | the model's inputs by name, raw | all outputs by name |
+    | `task_<name>` | the same | one output; nothing else is computed |
+    | `features` | the same | the representation of each task that has one |
+    | `serving_bytes` | the same, the picture as a JPEG or PNG file | all outputs |
+    | `examples` | serialized `tf.Example`s | all outputs, as the next two name them |
+    | `classify_<name>` | the same | scores with their class names |
+    | `regress_<name>` | the same | one number |
 
-    Another process loads what was written, as the server does, and answers golden rows,
-    all together and the first alone. Only when its answers are those of the model does
-    the export get its version number, in one step. Interrupted at any moment, it leaves
-    nothing under a version number.
+    The last three answer the server's calls Classify, Regress and MultiInference, which
+    gets several tasks from one pass; inputs with an axis of any size leave them out.
+    `serving_bytes` is there where one input is a picture; it is resized in the graph.
+    Batches have any size, and outputs are float32 under every precision policy. The
+    weights are stored once; the optimizer is not.
+
+    Another process loads what was written, as the server does, and answers golden rows
+    by every signature, all together and the first alone. Only when its answers are
+    those of the model does the export get its version number, in one step. Interrupted
+    at any moment, it leaves nothing under a version number.
 
     Args:
         model: a functional Keras model with a dict of outputs, such as `mtlzoo.build`
@@ -46,6 +60,12 @@ def saved_model(
             and shapes of the model.
         tolerance: the largest difference that passes; relative above 1. Half-precision
             models may need 1e-2.
+        pixel_scale: what the pixels of a decoded picture, 0 to 255, are multiplied by
+            before they enter the model, such as `1 / 255`. Needed by `serving_bytes`
+            where the input is float and the model doesn't rescale it first.
+        warmup: whether to record requests of golden rows, which the server answers
+            before it serves the version; it refuses a version that fails one. By
+            default where tensorflow-serving-api is installed.
 
     Returns:
         The folder of the new version.
@@ -53,6 +73,7 @@ def saved_model(
     Raises:
         ExportError: the model can't be exported, the answers differ, or `path` can't be
             written. Nothing was published.
+        MissingExtraError: `warmup=True` without tensorflow-serving-api.
 
     Example:
 
@@ -68,66 +89,16 @@ def saved_model(
         )
     base = Path(path)
     refuse_taken(base, version)
+    record = _warmup.wanted(warmup)
     with staging(base) as folder, answering() as server:
         golden = prepare_inputs(model, make_golden(model) if golden is None else golden)
-        _write(model, folder / "model")
-        arrays = {name: keras.ops.convert_to_numpy(one) for name, one in golden.items()}
-        answers = server.answers(folder, arrays)
-        _compare(_expected(model, golden), answers, tolerance)
+        offer = Offer(model, pixel_scale)
+        offer.write(folder / "model")
+        inputs = offer.inputs(
+            {name: keras.ops.convert_to_numpy(one) for name, one in golden.items()}
+        )
+        answers = server.answers(folder, offer.forms, inputs)
+        compare(offer.expected(inputs), answers, tolerance)
+        if record:
+            _warmup.write(folder / "model", base.name, offer, inputs)
         return publish_version(folder / "model", base, version)
-
-
-def _write(model: keras.Model, folder: Path) -> None:
-    try:
-        signatures = trace(model)
-        tf.saved_model.save(Servable(model, signatures), str(folder), signatures)
-    except (OSError, tf.errors.OpError, AssertionError) as error:
-        # TensorFlow asserts that each table and variable is one it can save.
-        reason = str(error).splitlines()[0]
-        raise ExportError(f"Can't write {model.name!r}: {reason}") from error
-
-
-def _expected(model: keras.Model, golden: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the model itself answers, computed where the export was."""
-    with tf.device("CPU:0"):
-        tensors = {
-            name: keras.ops.convert_to_tensor(rows) for name, rows in golden.items()
-        }
-        predictions = call(model, tensors)
-    return {
-        name: keras.ops.convert_to_numpy(prediction)
-        for name, prediction in predictions.items()
-    }
-
-
-def _compare(
-    expected: Mapping[str, Any], answers: Mapping[str, Any], tolerance: float
-) -> None:
-    for key, found in answers.items():
-        signature, name, *first = key.split("/")
-        wanted = expected[name]
-        if wanted.ndim == 0 or (len(found) == 1) != bool(first):
-            raise ExportError(
-                f"Output {name!r} must have one entry a row; of a batch of "
-                f"{len(wanted) if wanted.ndim else 1} rows its shape is {found.shape}. "
-                "TensorFlow Serving couldn't split it into answers."
-            )
-        wanted = wanted[: len(found)]
-        if wanted.dtype.kind != "f":
-            wanted = wanted.astype(found.dtype)
-            agrees, off = np.array_equal(wanted, found), "other values"
-        else:
-            wanted = wanted.astype("float32")
-            if np.isnan(wanted).any():
-                raise ExportError(
-                    f"The model itself predicts NaN for {name!r} on golden rows. Look "
-                    "at its weights and at those rows; it was not published."
-                )
-            agrees = np.allclose(wanted, found, rtol=tolerance, atol=tolerance)
-            off = f"off by {np.max(np.abs(wanted - found)):.3g}"
-        if not agrees:
-            raise ExportError(
-                f"The exported model answers otherwise than {name!r} of the model: "
-                f"{off}, in signature {signature!r}. It was not published. A model of "
-                f"lower precision may need more than tolerance={tolerance}."
-            )

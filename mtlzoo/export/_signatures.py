@@ -74,13 +74,30 @@ def check_model(model: Any) -> None:
 
 
 def trace(model: keras.Model) -> dict[str, Any]:
-    """Return concrete functions by signature name: all tasks, and each task alone."""
+    """Return concrete functions by signature name, for raw rows.
+
+    `serving_default` gives all tasks, `task_<name>` one alone, and `features` the
+    representation of each task where the model has layers of that name.
+    """
     signatures = {"serving_default": _trace(model)}
     for task, output in model.output.items():
         # A model of its own, so that what other tasks alone need isn't in the graph.
         tower = keras.Model(model.input, {task: output}, name=f"task_{task}")
         signatures[f"task_{task}"] = _trace(tower)
+    if representations := find_representations(model):
+        signatures["features"] = _trace(representations)
     return signatures
+
+
+def find_representations(model: keras.Model) -> keras.Model | None:
+    """Return a model that gives the representation of each task that has one."""
+    layers = {layer.name: layer for layer in model.layers}
+    tensors = {
+        task: layers[name].output
+        for task in model.output
+        if (name := f"representation.{task}") in layers
+    }
+    return keras.Model(model.input, tensors, name="features") if tensors else None
 
 
 def call(model: keras.Model, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,12 +110,7 @@ def call(model: keras.Model, inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 def _trace(model: keras.Model) -> Any:
     def signature(**inputs: Any) -> dict[str, Any]:
-        return {
-            name: tf.cast(tensor, tf.float32)
-            if tensor.dtype.is_floating
-            else tf.convert_to_tensor(tensor)
-            for name, tensor in call(model, inputs).items()
-        }
+        return float32(call(model, inputs))
 
     specs = {
         tensor.name: tf.TensorSpec(
@@ -107,6 +119,16 @@ def _trace(model: keras.Model) -> Any:
         for tensor in model.inputs
     }
     return tf.function(signature).get_concrete_function(**specs)
+
+
+def float32(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """Return tensors as servers can send them: what is floating, as float32."""
+    return {
+        name: tf.cast(tensor, tf.float32)
+        if tensor.dtype.is_floating
+        else tf.convert_to_tensor(tensor)
+        for name, tensor in tensors.items()
+    }
 
 
 @contextlib.contextmanager

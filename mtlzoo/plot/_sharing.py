@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 
 from mtlzoo.plot._figure import new_figure, save
-from mtlzoo.sharing import SharingTable, sharing_report
+from mtlzoo.sharing import SharingTable
 
 CELL = 0.55  # of a table, in inches
 LABEL = 1.6  # room for the names of the rows, in inches
@@ -15,7 +15,7 @@ def sharing(model: Any, x: Any, path: str | Path | None = None) -> Any:
     """Draw how the tasks of a model share: a panel for each table of the report.
 
     Rows are who reads, columns what is read; the darker, the more. What is out of a
-    reader's reach is left blank. See `mtlzoo.sharing.sharing_report`.
+    reader's reach is left blank. See `MultiTaskModel.sharing_report`.
 
     Args:
         model: a `MultiTaskModel`.
@@ -28,7 +28,7 @@ def sharing(model: Any, x: Any, path: str | Path | None = None) -> Any:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    report = sharing_report(model, x)
+    report = model.sharing_report(x)
     columns = min(COLUMNS, len(report))
     rows = -(-len(report) // columns)
     widest = max(len(table.sources) for table in report.values())

@@ -5,7 +5,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from mtlzoo import _data
 from mtlzoo._graph import steps
 from mtlzoo.sharing._readable import Readable
 
@@ -61,8 +60,10 @@ def sharing_report(
 
     Args:
         model: a `MultiTaskModel`.
-        x: inputs as for `predict`; means are taken over these rows and, for sequences
-            and maps, over all of their steps or pixels, padding included.
+        x: a dict of arrays by input name, as `keras.Model.predict` takes them;
+            `model.sharing_report` also takes data frames and the like. Means are taken
+            over these rows and, for sequences and maps, over all of their steps or
+            pixels, padding included.
         batch_size: how many rows are computed at a time.
     """
     report = {"parameters": _common_parameters(model)}
@@ -126,7 +127,6 @@ def _readings(model: Any, x: Any, batch_size: int) -> list[tuple[Any, Any, Any]]
         for index, tensor in enumerate(group)
     }
     inside = keras.Model(model.input, tensors)
-    x, _, _ = _data.prepare(model, x, labelled=False)
     arrays = inside.predict(x, batch_size=batch_size, verbose=0)
 
     def side_of(name: str, side: str, group: list[Any]) -> list[Any]:

@@ -1,15 +1,15 @@
-"""Every architecture exports, with all of its outputs under their names.
+"""Every architecture exports, and every signature answers what the model says.
 
 Written and read as `saved_model` and the server do it, in one process to be quick.
 """
 
-import numpy as np
 import pytest
 from examples import INPUTS, TRUNKS, raw_inputs, two_task_model
 
 from mtlzoo._registry import ARCHITECTURES
 from mtlzoo.export import ExportedModel
-from mtlzoo.export._saved_model import _write
+from mtlzoo.export._compare import compare
+from mtlzoo.export._offer import Offer
 
 TRUNK_OF = {"image": "cnn", "sequence": "transformer"}
 
@@ -20,13 +20,17 @@ def test_exports(name, tmp_path):
     inputs = example if example in TRUNK_OF else "vector"
     trunk = TRUNKS[TRUNK_OF.get(inputs, "mlp")][1]()
     model = two_task_model(architecture=name, inputs=INPUTS[inputs], trunk=trunk)
-    _write(model, tmp_path / "1")
-    x = raw_inputs(inputs, rows=3)
-    expected = model.predict(x, verbose=0)
+    offer = Offer(model)
+    offer.write(tmp_path / "1")
+    golden = offer.inputs(raw_inputs(inputs, rows=3))
+    expected = offer.expected(golden)
+    assert set(expected["serving_default"]) == set(model.output)
     with ExportedModel(tmp_path / "1") as exported:
-        answers = exported(x)
-        assert set(answers) == set(model.output)
-        for output, values in expected.items():
-            np.testing.assert_allclose(answers[output], values, atol=1e-5)
-            alone = exported(x, f"task_{output}")
-            np.testing.assert_allclose(alone[output], values, atol=1e-5)
+        assert set(exported.signatures) == set(offer.forms) == set(expected)
+        answers = {}
+        for signature, form in offer.forms.items():
+            first = {key: rows[:1] for key, rows in golden[form].items()}
+            for suffix, rows in (("", golden[form]), ("/0", first)):
+                for output, array in exported(rows, signature).items():
+                    answers[f"{signature}/{output}{suffix}"] = array
+    compare(expected, answers, 1e-5)

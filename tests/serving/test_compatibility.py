@@ -73,7 +73,11 @@ def test_health_of_an_unknown_service(over_sockets):
 
 
 class TestOvmsclient:
-    """OpenVINO's client for the protocol of TensorFlow Serving."""
+    """OpenVINO's client for the protocol of TensorFlow Serving.
+
+    Without a version it asks for version 0, which OpenVINO's own server takes for the
+    newest, and TensorFlow Serving for a version that isn't there.
+    """
 
     @pytest.fixture(params=["grpc", "http"])
     def client(self, request, over_sockets):
@@ -87,17 +91,17 @@ class TestOvmsclient:
             "a": np.array([[1, 2]], np.float32),
             "b": np.array([[1, 2, 3]], np.float32),
         }
-        answers = client.predict(inputs, "mtl")
+        answers = client.predict(inputs, "mtl", 2)
         np.testing.assert_allclose(answers["ctr"], [[0.858148932]], rtol=1e-6)
         answers = client.predict(inputs, "mtl", 1)
         np.testing.assert_allclose(answers["ctr"], [[0.71094954]], rtol=1e-6)
 
     def test_status(self, client):
-        status = client.get_model_status("mtl")
+        status = client.get_model_status("mtl", 2)
         assert {one["state"] for one in status.values()} == {"AVAILABLE"}
 
     def test_metadata(self, client):
-        metadata = client.get_model_metadata("mtl")
+        metadata = client.get_model_metadata("mtl", 2)
         assert set(metadata["inputs"]) == {"a", "b"}
         assert set(metadata["outputs"]) == {"ctr", "topic"}
         assert metadata["model_version"] == 2

@@ -38,7 +38,7 @@ def in_a_function():
 
 def in_a_branch():
     path = v1.placeholder(tf.string, [], name="path")
-    y = tf.cond(path == "", lambda: "", lambda: tf.io.read_file(path))
+    y = tf.cond(tf.equal(path, ""), lambda: "", lambda: tf.io.read_file(path))
     return {"serving_default": signature({"path": path}, {"y": y})}
 
 
@@ -60,8 +60,6 @@ def restores_what_a_request_names():
 def makes_a_dataset():
     path = v1.placeholder(tf.string, [None], name="path")
     dataset = tf.data.TextLineDataset(path)
-    y = v1.data.make_one_shot_iterator
-    del y
     count = dataset.reduce(tf.constant(0), lambda total, _: total + 1)
     return {"serving_default": signature({"path": path}, {"y": count})}
 
