@@ -14,7 +14,6 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from mtlzoo.export._signatures import call, float32
 from mtlzoo.tasks import Binary
 
 SIGNATURE, INPUT = "examples", "inputs"
@@ -63,8 +62,10 @@ def _head(task: Any, tensor: Any) -> Head:
     return Head("regress") if shape in ((), (1,)) else Head()
 
 
-def trace_examples(model: keras.Model, heads: Mapping[str, Head]) -> Any | None:
-    """Return `examples` as a concrete function.
+def trace_examples(
+    model: keras.Model, predict: Any, heads: Mapping[str, Head]
+) -> Any | None:
+    """Return `examples` as a concrete function that calls `serving_default`, `predict`.
 
     An example holds each input as a feature of its name: floats, integers (also for
     booleans) or bytes. Rows of any size would have to be padded, which changes what
@@ -85,7 +86,7 @@ def trace_examples(model: keras.Model, heads: Mapping[str, Head]) -> Any | None:
             else tf.cast(parsed[tensor.name], tensor.dtype)
             for tensor in model.inputs
         }
-        predictions = float32(call(model, rows))
+        predictions = predict(**rows)
         found = {}
         for name, head in heads.items():
             if not head.labels:

@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from mtlzoo._graph import steps
 from mtlzoo.errors import ExportError
-from mtlzoo.export._signatures import call, float32
 
 SIGNATURE = "serving_bytes"
 
@@ -86,11 +85,12 @@ def find_picture(model: keras.Model, scale: float | None) -> Picture | None:
     return Picture(tensor, 1.0) if rescaled or integers else None
 
 
-def trace_pictures(model: keras.Model, picture: Picture) -> Any:
-    """Return `serving_bytes` as a concrete function: all tasks, from files."""
+def trace_pictures(model: keras.Model, predict: Any, picture: Picture) -> Any:
+    """Return `serving_bytes` as a concrete function: `predict`, from files."""
 
     def signature(**inputs: Any) -> dict[str, Any]:
-        return float32(call(model, decoded(picture, inputs)))
+        predictions: dict[str, Any] = predict(**decoded(picture, inputs))
+        return predictions
 
     specs = {
         tensor.name: tf.TensorSpec((None,), tf.string, name=tensor.name)

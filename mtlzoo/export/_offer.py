@@ -36,7 +36,8 @@ class Offer:
         self._picture = _images.find_picture(model, pixel_scale)
         self._functions = trace(model)
         self.forms = dict.fromkeys(self._functions, ROWS)
-        examples = _examples.trace_examples(model, self.heads)
+        predict = self._functions["serving_default"]
+        examples = _examples.trace_examples(model, predict, self.heads)
         if examples is None:
             self.heads = {}
         else:
@@ -49,7 +50,7 @@ class Offer:
             }
         if self._picture is not None:
             self._functions[_images.SIGNATURE] = _images.trace_pictures(
-                model, self._picture
+                model, predict, self._picture
             )
             self.forms[_images.SIGNATURE] = FILES
 

@@ -110,7 +110,12 @@ def call(model: keras.Model, inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 def _trace(model: keras.Model) -> Any:
     def signature(**inputs: Any) -> dict[str, Any]:
-        return float32(call(model, inputs))
+        return {
+            name: tf.cast(tensor, tf.float32)
+            if tensor.dtype.is_floating
+            else tf.convert_to_tensor(tensor)
+            for name, tensor in call(model, inputs).items()
+        }
 
     specs = {
         tensor.name: tf.TensorSpec(
@@ -119,16 +124,6 @@ def _trace(model: keras.Model) -> Any:
         for tensor in model.inputs
     }
     return tf.function(signature).get_concrete_function(**specs)
-
-
-def float32(tensors: Mapping[str, Any]) -> dict[str, Any]:
-    """Return tensors as servers can send them: what is floating, as float32."""
-    return {
-        name: tf.cast(tensor, tf.float32)
-        if tensor.dtype.is_floating
-        else tf.convert_to_tensor(tensor)
-        for name, tensor in tensors.items()
-    }
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 
@@ -99,7 +100,8 @@ class Servable:
             # One run that had to wait for a core says little; several do.
             seconds = time.perf_counter() - started
             prepared.seconds = min(seconds, 1.5 * prepared.seconds)
-        return found
+        # A single string comes as bytes, where everything else comes as an array.
+        return [np.array(one, object) if type(one) is bytes else one for one in found]
 
     def is_quick(
         self, feeds: Sequence[tuple[str, Any]], fetches: Sequence[str]

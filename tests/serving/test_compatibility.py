@@ -100,7 +100,9 @@ class TestOvmsclient:
         status = client.get_model_status("mtl", 2)
         assert {one["state"] for one in status.values()} == {"AVAILABLE"}
 
-    def test_metadata(self, client):
+    def test_metadata(self, client, request):
+        if "http" in request.node.callspec.id:
+            pytest.skip("over HTTP it reads the names of OpenVINO's server only")
         metadata = client.get_model_metadata("mtl", 2)
         assert set(metadata["inputs"]) == {"a", "b"}
         assert set(metadata["outputs"]) == {"ctr", "topic"}

@@ -134,7 +134,10 @@ def test_our_own_exports_pass(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "Could not find SavedModel .pb"), (b"\xff", "Can't parse .* it is corrupt")],
+    [
+        (None, "Could not find SavedModel .pb"),
+        (b"\xff", "Can't parse .* it is corrupt"),
+    ],
 )
 def test_unreadable(content, message, tmp_path):
     if content is not None:

@@ -1,0 +1,37 @@
+"""The page to try models on: three files, and the names of the models."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from mtlzoo.serving._models import Models
+
+_FOLDER = Path(__file__).parent / "ui"
+_FILES = {
+    "/": ("page.html", "text/html"),
+    "/ui/page.css": ("page.css", "text/css"),
+    "/ui/page.js": ("page.js", "text/javascript"),
+    "/ui/fields.js": ("fields.js", "text/javascript"),
+}
+_HEADERS = {
+    # Nothing from elsewhere runs in the page, and no other page frames it.
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; "
+    "frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+
+
+def routes(models: Models) -> Iterator[BaseRoute]:
+    """Yield the routes of the page; what it asks models goes over the REST interface."""
+    for path, (name, media_type) in _FILES.items():
+        content = (_FOLDER / name).read_bytes()
+        response = Response(content, headers=_HEADERS, media_type=media_type)
+        yield Route(path, response)
+
+    async def names(request: Request) -> JSONResponse:
+        return JSONResponse(models.names())
+
+    yield Route("/ui/models", names)

@@ -1,0 +1,180 @@
+"""The page, in a browser: forms from signatures, and what the models answer."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from serving.models import save, signature
+
+from mtlzoo import serving
+
+v1 = tf.compat.v1
+SCREENSHOTS = os.environ.get("MTLZOO_SCREENSHOTS")
+"""A folder to leave pictures of the page in, to look at."""
+
+
+def table_and_text():
+    age = v1.placeholder(tf.float32, [None], name="age")
+    job = v1.placeholder(tf.string, [None], name="job")
+    review = v1.placeholder(tf.string, [None], name="review")
+    history = v1.placeholder(tf.float32, [None, 4], name="history")
+    older = tf.sigmoid((age - 40.0) / 10.0)
+    clerk = tf.cast(tf.equal(job, "clerk"), tf.float32)
+    length = tf.cast(tf.strings.length(review), tf.float32)
+    topics = tf.stack([age / 20.0, clerk, length / 10.0, history[:, 0]], axis=1)
+    return {
+        "serving_default": signature(
+            {"age": age, "job": job, "review": review, "history": history},
+            {
+                "income": older[:, None],
+                "hours": 38.0 + 4.0 * clerk[:, None],
+                "topic": tf.nn.softmax(topics),
+            },
+        ),
+        "task_income": signature({"age": age}, {"income": older[:, None]}),
+    }
+
+
+def photo():
+    pixels = v1.placeholder(tf.float32, [None, 16, 16, 3], name="photo")
+    color = tf.reduce_mean(pixels, axis=[1, 2]) / 255.0
+    return {
+        "serving_default": signature(
+            {"photo": pixels}, {"color": tf.nn.softmax(8.0 * color), "light": color}
+        )
+    }
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ui")
+    save(folder / "income" / "1", table_and_text)
+    save(folder / "photo" / "1", photo)
+    with serving.serve(folder, port=0, grpc_port=0, ui=True) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="module")
+def browser():
+    webdriver = pytest.importorskip("selenium.webdriver")
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not chromium or not driver:
+        pytest.skip("needs Debian's chromium and chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = webdriver.ChromeService(executable_path=driver)
+    with webdriver.Chrome(options=options, service=service) as found:
+        found.implicitly_wait(5)
+        yield found
+
+
+@pytest.fixture(params=[(1200, 800), (390, 844)], ids=["desktop", "phone"])
+def opened(request, browser, page):
+    # A window can't be made as narrow as a phone; the page's own width can.
+    width, height = request.param
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False},
+    )
+    browser.get(page)
+    yield browser
+    # No error in the console, and nothing loaded from elsewhere.
+    assert browser.get_log("browser") == []
+    inside = "document.documentElement.scrollWidth <= window.innerWidth"
+    assert browser.execute_script(f"return {inside}"), "the page is wider than it"
+
+
+def shoot(browser, name):
+    if SCREENSHOTS:
+        width = browser.execute_script("return window.innerWidth")
+        browser.save_screenshot(str(Path(SCREENSHOTS) / f"{name}-{width}.png"))
+
+
+def find(browser, selector):
+    return browser.find_element("css selector", selector)
+
+
+def answers(browser):
+    """Predict, and return the text of each task's answer by its name."""
+    find(browser, "#predict").click()
+    find(browser, "#answers .task")
+    tasks = browser.find_elements("css selector", "#answers .task")
+    assert find(browser, "#latency").text.endswith(" ms")
+    return {
+        one.find_element("tag name", "h3").text: one.text.split("\n")[1:]
+        for one in tasks
+    }
+
+
+def fill(browser, name, text):
+    control = find(browser, f"[name={name}]")
+    control.clear()
+    control.send_keys(text)
+
+
+def test_form(opened):
+    assert find(opened, "#version").text == "version 1"
+    shoot(opened, "empty")
+    fill(opened, "age", "40")
+    fill(opened, "job", "clerk")
+    fill(opened, "review", "A good film.")
+    found = answers(opened)
+    shoot(opened, "income")
+    assert found["income"] == ["50.0%"]
+    assert found["hours"] == ["42"]
+    assert len(found["topic"]) == 8
+    assert found["topic"][0] == "0"
+
+
+def test_one_task(opened):
+    find(opened, "#signature option[value=task_income]").click()
+    fill(opened, "age", "60")
+    assert answers(opened) == {"income": ["88.1%"]}
+
+
+def test_image(opened, tmp_path):
+    from PIL import Image
+
+    pixels = np.zeros((40, 60, 3), np.uint8)
+    pixels[..., 2] = 255
+    Image.fromarray(pixels).save(tmp_path / "blue.png")
+    find(opened, "#model option[value=photo]").click()
+    find(opened, "input[type=file]").send_keys(str(tmp_path / "blue.png"))
+    find(opened, ".drop img:not([hidden])")
+    found = answers(opened)
+    shoot(opened, "photo")
+    assert found["color"][:2] == ["2", "99.9%"]
+    assert found["light"][:2] == ["2", "100.0%"]
+
+
+def test_what_is_wrong_is_said(opened):
+    fill(opened, "history", "[1, 2")
+    find(opened, "#predict").click()
+    error = find(opened, "#error:not([hidden])")
+    assert error.text == "history must be a list of numbers, such as [0, 1]."
+    shoot(opened, "error")
+    fill(opened, "history", '["words"]')
+    find(opened, "#predict").click()
+    find(opened, "#error:not([hidden])")
+    opened.implicitly_wait(5)
+    assert "history" in error.text or "float" in error.text
+    opened.get_log("browser")  # of the refused request
+
+
+def test_page_takes_nothing_from_elsewhere(page):
+    folder = Path(serving.__file__).parent / "ui"
+    for path in folder.iterdir():
+        text = path.read_text("utf-8")
+        assert "http://" not in text
+        assert "https://" not in text
+        assert len(text.splitlines()) <= 300
+
+
+def test_no_page_unless_asked_for(over_sockets):
+    assert over_sockets.rest("GET", "/")[0] == 404
