@@ -19,7 +19,8 @@ exported({"age": [39], "job": ["clerk"]})            # -> {"income": array([[0.2
 ```
 """
 
+from mtlzoo.export._deployment import deployment
 from mtlzoo.export._load import ExportedModel, load
 from mtlzoo.export._saved_model import saved_model
 
-__all__ = ["ExportedModel", "load", "saved_model"]
+__all__ = ["ExportedModel", "deployment", "load", "saved_model"]

@@ -34,8 +34,9 @@ def _compare_one(
     rows = len(wanted) if wanted.ndim and not alone else 1
     if wanted.ndim == 0 or found.ndim == 0 or len(found) != rows:
         raise ExportError(
-            f"Output {name!r} must have one entry a row; of a batch of {rows} rows its "
-            f"shape is {found.shape}. TensorFlow Serving couldn't split it into answers."
+            f"Output {name!r} must have one entry a row; of a batch of {rows} rows "
+            f"its shape is {found.shape}. TensorFlow Serving couldn't split it into "
+            "answers."
         )
     wanted = wanted[: len(found)]
     if wanted.dtype.kind != "f":

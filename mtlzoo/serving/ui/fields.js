@@ -53,8 +53,7 @@ function numberField(name, tensor, row) {
 }
 
 function textField(name, tensor, row) {
-  const control = element("textarea", { name, rows: 2, placeholder: "Type a text" });
-  control.style.minHeight = "2.6rem";
+  const control = element("textarea", { name, rows: 1, placeholder: "Type a text" });
   return { label: shell(name, "text", control), value: () => nest(control.value, row) };
 }
 
@@ -63,7 +62,7 @@ function listField(name, tensor, row) {
   const fill = (depth) => depth === sizes.length
     ? 0 : Array.from({ length: sizes[depth] }, () => fill(depth + 1));
   const control = element("textarea", {
-    name, className: "numbers", value: JSON.stringify(fill(0)), spellcheck: false,
+    name, rows: 1, className: "numbers", value: JSON.stringify(fill(0)), spellcheck: false,
   });
   const shape = row.map((size) => (size < 0 ? "any" : size)).join(" × ") || "any";
   const value = () => {

@@ -37,7 +37,7 @@ async function chooseModel() {
       && !(inputs.inputs?.dtype === "DT_STRING" && name === "examples");
   });
   const first = usable.includes("serving_default") ? "serving_default" : usable[0];
-  $("signature").replaceChildren(...usable.map((name) => new Option(name)));
+  $("signature").replaceChildren(...usable.map((name) => new Option(name, name)));
   $("signature").value = first;
   chooseSignature();
 }
@@ -109,9 +109,10 @@ function view(answer) {
 
 function bar(label, share) {
   const row = document.createElement("div");
-  row.className = "row";
+  row.className = label ? "row" : "row single";
   const name = document.createElement("span");
   name.textContent = label;
+  name.hidden = !label;
   const track = document.createElement("div");
   track.className = "bar";
   const filled = document.createElement("i");
@@ -149,6 +150,6 @@ $("signature").addEventListener("change", chooseSignature);
 $("form").addEventListener("submit", predict);
 guarded(async () => {
   const models = await ask("/ui/models");
-  $("model").replaceChildren(...models.map((name) => new Option(name)));
+  $("model").replaceChildren(...models.map((name) => new Option(name, name)));
   await chooseModel();
 });
