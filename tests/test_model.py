@@ -317,6 +317,13 @@ class TestKerasFeatures:
             expected, rel=1e-5
         )
 
+    def test_untrained_model_loads_compiled(self, tmp_path):
+        """Without Keras's warning of an optimizer whose variables were skipped."""
+        two_task_model().save(tmp_path / "m.keras")
+        again = keras.saving.load_model(tmp_path / "m.keras")
+        x, y = two_task_data()
+        assert np.isfinite(again.fit(x, y, verbose=0).history["loss"][0])
+
     def test_uncompiled_load(self, tmp_path):
         model = two_task_model()
         model.save(tmp_path / "m.keras")
