@@ -12,7 +12,6 @@ from mtlzoo.balancing import Aggregator
 from mtlzoo.balancing._total import total_loss, whole_losses
 from mtlzoo.sharing._supervision import supervised
 
-
 # Keras puts its functional class in the place of `keras.Model` among the bases of a
 # model's class, so this part of it must not have that base itself.
 _Model: Any = keras.Model if TYPE_CHECKING else object
@@ -32,6 +31,8 @@ class TrainingStep(_Model):
                 from mtlzoo.balancing import _engine  # TensorFlow's alone
 
                 return _engine.train_step(self, data, supervised)
+            if self.balancing.observer is not None:
+                self.balancing.observer.before_step(self, data)
             logs = super().train_step(data)
             if self.balancing.uses_losses_after:
                 self._tell_losses_after(data)

@@ -27,6 +27,7 @@ class Balancing(keras.layers.Layer):
         # Weights of tasks are tiny and must be exact: they stay out of mixed precision.
         super().__init__(dtype="float32", autocast=False)
         self.num_tasks = 0
+        self.observer: Any = None  # of the model's step; see `_observer.Observer`
 
     def build(self, num_tasks: int) -> None:
         if num_tasks < self.min_tasks:

@@ -78,6 +78,14 @@ def train_step(
     else:  # all that is shared is frozen
         weights = tf.cast(present, whole.dtype)
 
+    if aggregator.observer is not None:
+        aggregator.observer.aggregated(
+            jacobian,
+            weights,
+            present,
+            unreduced if by_parameters else sum_over_replicas,
+        )
+
     heads = _head_weights(aggregator, weights, whole, present, scale, gradients)
     for one in passes:
         for task, pairs in enumerate(one.own):
@@ -91,15 +99,6 @@ def train_step(
     size = tf.shape(keras.tree.flatten(x)[0])[0]
     model._loss_tracker.update_state(total * replicas(), sample_weight=size)
     return model.get_metrics_result()
-
-
-def after_step(model: Any, data: Any) -> None:
-    """Give a weighting the losses on the same batch after the update."""
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    predictions = model(x, training=True)
-    losses = model.task_losses(y, predictions, sample_weight, count=False)
-    losses, present = model.loss_vector(losses)
-    model.balancing.after_step(sum_over_replicas(losses), present)
 
 
 def _by_parameters(model: Any, part: SharedPart, data: Any, scale: Any) -> _Pass:

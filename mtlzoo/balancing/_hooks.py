@@ -20,6 +20,12 @@ def with_epoch_hooks(callbacks: Any) -> Any:
 class EpochHooks(keras.callbacks.Callback):
     """Tells the balancing of a model when epochs begin and end; `fit` adds it."""
 
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        if self.model.balancing.observer is not None:  # of a `fit` that was interrupted
+            from mtlzoo.balancing._observer import detach  # TensorFlow's alone
+
+            detach(self.model)
+
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.model.balancing.on_epoch_begin(epoch)
 

@@ -1,3 +1,4 @@
+import functools
 from typing import Any
 
 import keras
@@ -27,15 +28,19 @@ def total_loss(
     """
     if not training or not isinstance(balancing, Weighting):
         return ops.sum(losses)
+    observer = balancing.observer
+    total = balancing.total
+    if observer is not None:
+        total = functools.partial(observer.total, balancing)
     count = replicas()
     if count == 1:
-        return balancing.total(losses, present)
+        return total(losses, present)
     # A method must see the losses of the whole batch. Their gradient is that of this
     # replica's part, times the number of replicas because the result is divided by it;
     # so what the method learns gets its gradient once, not once a replica.
     part = count * losses
     whole = part + ops.stop_gradient(sum_over_replicas(losses) - part)
-    return balancing.total(whole, present) / count
+    return total(whole, present) / count
 
 
 def whole_losses(losses: Any, present: Any) -> tuple[Any, Any]:

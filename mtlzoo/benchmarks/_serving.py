@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-SECONDS = 3.0
+SECONDS = 4.0
 CLIENTS = (1, 8, 64)
 BATCH = 64
 MODELS = {"small": (1, 32), "medium": (6, 1024)}

@@ -9,7 +9,8 @@ and those on validation data under `val_<task>_<metric>`, as in
 `keras.callbacks.EarlyStopping("val_income_auc", mode="max")`.
 """
 
+from mtlzoo.callbacks._balancing_log import BalancingLog
 from mtlzoo.callbacks._progress import Progress
 from mtlzoo.callbacks._step_time import StepTime
 
-__all__ = ["Progress", "StepTime"]
+__all__ = ["BalancingLog", "Progress", "StepTime"]

@@ -120,17 +120,13 @@ def main() -> None:
 def _save(path: Path, arrays: Mapping[str, Any]) -> None:
     # Arrays of objects, as strings come out of TensorFlow, would have to be pickled,
     # and those of bytes lose the zeros at the end of each: "." keeps them.
-    np.savez(
-        path,
-        **{
-            name: np.array([one + b"." for one in array.ravel()], "S").reshape(
-                array.shape
-            )
-            if array.dtype == object
-            else array
-            for name, array in arrays.items()
-        },
-    )
+    stored: dict[str, Any] = {
+        name: np.array([one + b"." for one in array.ravel()], "S").reshape(array.shape)
+        if array.dtype == object
+        else array
+        for name, array in arrays.items()
+    }
+    np.savez(path, **stored)
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -59,9 +59,9 @@ class Converted:
         name = max(self.differences, key=lambda one: _order(self.differences[one]))
         if not self.differences[name] <= limit:
             raise ExportError(
-                f"The converted model answers otherwise than {name!r} of the model: off "
-                f"by {self.differences[name]:.3g}, more than tolerance={limit}. It was "
-                "not written. Raise `tolerance` if that is good enough for you."
+                f"The converted model answers otherwise than {name!r} of the model: "
+                f"off by {self.differences[name]:.3g}, more than tolerance={limit}. It "
+                "was not written. Raise `tolerance` if that is good enough for you."
             )
 
 
@@ -104,7 +104,9 @@ def publishing(path: Path, suffix: str) -> Iterator[Path]:
     if path.suffix != suffix:
         raise ExportError(f"`path` must end in {suffix}. Received: {str(path)!r}.")
     if path.exists():
-        raise ExportError(f"{str(path)!r} exists already. Choose another, or remove it.")
+        raise ExportError(
+            f"{str(path)!r} exists already. Choose another, or remove it."
+        )
     with staging(path.parent) as stage:
         yield stage / path.name
         try:

@@ -1,5 +1,6 @@
 import contextlib
 import os
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ import tensorflow as tf
 from mtlzoo.errors import ExportError, OptionError
 from mtlzoo.export._converted import Converted, answers_of, golden_rows, publishing
 from mtlzoo.export._load import quiet
-from mtlzoo.export._signatures import Servable, trace
+from mtlzoo.export._signatures import trace_predict, write
 
 QUANTIZE = (None, "float16", "int8")
 
@@ -49,7 +50,8 @@ def litert(
 
     Raises:
         ExportError: an operation has no LiteRT form, such as recurrent layers over any
-            number of steps, or the answers differ. Nothing was written.
+            number of steps or vocabularies of integers, or the answers differ. Nothing
+            was written.
         OptionError: `quantize` is something else.
 
     Example:
@@ -66,22 +68,22 @@ def litert(
     path = Path(path)
     rows = golden_rows(model, golden)
     with publishing(path, ".tflite") as file:
-        content = _convert(model, quantize)
+        content = _convert(model, quantize, file.with_name("model"))
         expected = answers_of(model, rows)
         found = _run(content, rows)
         made = Converted.measured(model, path, len(content), expected, found)
-        made.check(
-            tolerance if tolerance is not None else np.inf if quantize else 1e-5
-        )
+        made.check(tolerance if tolerance is not None else np.inf if quantize else 1e-5)
         file.write_bytes(content)
     return made
 
 
-def _convert(model: keras.Model, quantize: str | None) -> bytes:
-    function = trace(model)["serving_default"]
-    servable = Servable(model, {"serving_default": function})
-    servable.serving_default = function
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], servable)
+def _convert(model: keras.Model, quantize: str | None, folder: Path) -> bytes:
+    # By way of a SavedModel, which says what lookup tables are filled with.
+    write(model, {"serving_default": trace_predict(model)}, folder)
+    with quiet():
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            str(folder), signature_keys=["serving_default"]
+        )
     if quantize:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if quantize == "float16":
@@ -90,8 +92,8 @@ def _convert(model: keras.Model, quantize: str | None) -> bytes:
         with quiet(), _silent():
             content: bytes = converter.convert()
     except Exception as error:  # its own class, and several of TensorFlow's
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        reason = next((line for line in lines if "error:" in line), lines[0])
+        found = re.search(r"'tf\.\w+' op .*", str(error))
+        reason = found[0] if found else str(error).strip().splitlines()[0]
         raise ExportError(
             f"{model.name!r} has no LiteRT form, so nothing was written: {reason}"
         ) from error

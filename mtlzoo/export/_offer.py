@@ -8,10 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mtlzoo.errors import ExportError
 from mtlzoo.export import _examples, _images
-from mtlzoo.export._load import quiet
-from mtlzoo.export._signatures import Servable, call, find_representations, trace
+from mtlzoo.export._signatures import call, find_representations, trace, write
 
 ROWS, EXAMPLES, FILES = "rows", "examples", "files"
 """The forms in which a signature takes its inputs."""
@@ -60,16 +58,9 @@ class Offer:
         Raises:
             ExportError: TensorFlow can't.
         """
-        servable = Servable(self.model, self._functions)
-        try:
-            with quiet():
-                tf.saved_model.save(servable, str(folder), self._functions)
-            if self.heads:
-                _examples.add_aliases(folder, self.heads)
-        except (OSError, tf.errors.OpError, AssertionError) as error:
-            # TensorFlow asserts that each table and variable is one it can save.
-            reason = str(error).splitlines()[0]
-            raise ExportError(f"Can't write {self.model.name!r}: {reason}") from error
+        write(self.model, self._functions, folder)
+        if self.heads:
+            _examples.add_aliases(folder, self.heads)
 
     def inputs(self, golden: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """Return golden rows, arrays by input name, in each form that is taken."""

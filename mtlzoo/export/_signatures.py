@@ -2,12 +2,14 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from mtlzoo.errors import ExportError
+from mtlzoo.export._load import quiet
 from mtlzoo.tasks._base import NAME_PATTERN
 
 
@@ -33,6 +35,21 @@ class Servable(tf.Module):
             for value in vars(layer).values()
             if isinstance(value, tf.saved_model.experimental.TrackableResource)
         ]
+
+
+def write(model: keras.Model, signatures: Mapping[str, Any], folder: Path) -> None:
+    """Write a SavedModel of signatures that were traced from `model`.
+
+    Raises:
+        ExportError: TensorFlow can't.
+    """
+    try:
+        with quiet():
+            tf.saved_model.save(Servable(model, signatures), str(folder), signatures)
+    except (OSError, tf.errors.OpError, AssertionError) as error:
+        # TensorFlow asserts that each table and variable is one it can save.
+        reason = str(error).splitlines()[0]
+        raise ExportError(f"Can't write {model.name!r}: {reason}") from error
 
 
 def check_model(model: Any) -> None:
@@ -79,13 +96,13 @@ def trace(model: keras.Model) -> dict[str, Any]:
     `serving_default` gives all tasks, `task_<name>` one alone, and `features` the
     representation of each task where the model has layers of that name.
     """
-    signatures = {"serving_default": _trace(model)}
+    signatures = {"serving_default": trace_predict(model)}
     for task, output in model.output.items():
         # A model of its own, so that what other tasks alone need isn't in the graph.
         tower = keras.Model(model.input, {task: output}, name=f"task_{task}")
-        signatures[f"task_{task}"] = _trace(tower)
+        signatures[f"task_{task}"] = trace_predict(tower)
     if representations := find_representations(model):
-        signatures["features"] = _trace(representations)
+        signatures["features"] = trace_predict(representations)
     return signatures
 
 
@@ -108,7 +125,9 @@ def call(model: keras.Model, inputs: Mapping[str, Any]) -> dict[str, Any]:
     return predictions
 
 
-def _trace(model: keras.Model) -> Any:
+def trace_predict(model: keras.Model) -> Any:
+    """Return a concrete function: raw rows in, all outputs of `model` as float32."""
+
     def signature(**inputs: Any) -> dict[str, Any]:
         return {
             name: tf.cast(tensor, tf.float32)

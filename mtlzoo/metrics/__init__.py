@@ -14,11 +14,20 @@ metrics.delta_m(
 )
 ```
 
-Both are plain NumPy. The metrics of one task (accuracy, AUC, error) are Keras's own and
-belong to the tasks.
+`affinity` measures how much training one task helps another in a model that both share,
+and `suggest_groups` says from that which tasks to train together:
+
+```python
+metrics.suggest_groups(metrics.affinity(model, train), num_groups=2)
+```
+
+All but `affinity` are plain NumPy. The metrics of one task (accuracy, AUC, error) are
+Keras's own and belong to the tasks.
 """
 
+from mtlzoo.metrics._affinity import affinity
 from mtlzoo.metrics._delta_m import delta_m
 from mtlzoo.metrics._mean_rank import mean_rank
+from mtlzoo.metrics._suggest_groups import suggest_groups
 
-__all__ = ["delta_m", "mean_rank"]
+__all__ = ["affinity", "delta_m", "mean_rank", "suggest_groups"]

@@ -238,7 +238,7 @@ class Models:
             )
 
     def _set_labels(self, model: _Model) -> None:
-        for label, number in model.config.labels:
+        for _, number in model.config.labels:
             if number not in model.available():
                 raise ServingError(
                     Code.FAILED_PRECONDITION,

@@ -134,7 +134,7 @@ def as_classes(plan: Plan, arrays: Mapping[str, Any]) -> list[Classes]:
     if scores is not None and scores.dtype != np.float32:
         raise invalid(f"Expected scores Tensor of DT_FLOAT. Got: {scores.dtype.name}")
     if labels is None:
-        return [[("", score) for score in row] for row in scores.tolist()]
+        return [[("", score) for score in row] for row in arrays["scores"].tolist()]
     texts = [[_text(one) for one in row] for row in labels.tolist()]
     if scores is None:
         return [[(label, 0.0) for label in row] for row in texts]

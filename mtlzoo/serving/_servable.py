@@ -66,7 +66,7 @@ class Servable:
                 f"machines: {', '.join(sorted(refused))}. If you trust who made it, "
                 "serve it with --trust.",
             )
-        with errors_of_tensorflow(), _quiet():
+        with errors_of_tensorflow(), quiet():
             graph = tf.Graph()
             self._session = tf.compat.v1.Session(graph=graph)
             try:
@@ -167,8 +167,8 @@ def errors_of_tensorflow() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep back TensorFlow's advice to load as no server does."""
+def quiet() -> Iterator[None]:
+    """Keep back TensorFlow's advice to load, and read, as no server does."""
     logger = tf.get_logger()
     before = logger.level
     logger.setLevel(logging.ERROR)

@@ -25,7 +25,7 @@ _HEADERS = {
 
 
 def routes(models: Models) -> Iterator[BaseRoute]:
-    """Yield the routes of the page; what it asks models goes over the REST interface."""
+    """Yield the routes of the page; what it asks of models goes over REST."""
     for path, (name, media_type) in _FILES.items():
         content = (_FOLDER / name).read_bytes()
         response = Response(content, headers=_HEADERS, media_type=media_type)

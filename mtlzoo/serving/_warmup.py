@@ -9,7 +9,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from mtlzoo.serving import _plans
 from mtlzoo.serving._errors import invalid
 from mtlzoo.serving._examples import from_input
-from mtlzoo.serving._servable import Servable, errors_of_tensorflow
+from mtlzoo.serving._servable import Servable, errors_of_tensorflow, quiet
 from mtlzoo.serving._tensors import to_array
 
 RECORDS = Path("assets.extra", "tf_serving_warmup_requests")
@@ -26,7 +26,7 @@ def warm_up(servable: Servable) -> int:
     if not path.is_file():
         return 0
     count = 0
-    with errors_of_tensorflow():
+    with errors_of_tensorflow(), quiet():
         for record in tf.compat.v1.io.tf_record_iterator(str(path)):
             count += 1
             if count > MAX_RECORDS:

@@ -1,5 +1,6 @@
 """Aggregations in `fit`: the updates against gradients taken by hand."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,10 @@ from mtlzoo import balancing, tasks
 from mtlzoo.errors import TaskError
 
 MODES = ("parameters", "representation")
+
+
+def slow(value):
+    return pytest.param(value, marks=pytest.mark.slow)
 
 
 def weights(model):
@@ -252,19 +257,24 @@ def test_options_of_optimizers_work_as_in_the_plain_step(options):
 @pytest.mark.parametrize(
     "name",
     [
-        "Adadelta",
-        "Adafactor",
-        "Adagrad",
         "Adam",
-        "AdamW",
-        "Adamax",
-        "Ftrl",
-        "Lamb",
         "Lion",
         "Muon",
-        "Nadam",
-        "RMSprop",
-        "SGD",
+        *map(
+            slow,
+            (
+                "Adadelta",
+                "Adafactor",
+                "Adagrad",
+                "AdamW",
+                "Adamax",
+                "Ftrl",
+                "Lamb",
+                "Nadam",
+                "RMSprop",
+                "SGD",
+            ),
+        ),
     ],
 )
 def test_every_optimizer(name):
@@ -296,18 +306,18 @@ def test_learned_weights_do_not_decay_and_other_exclusions_stay():
         balancing.DWA(),
         balancing.FAMO(),
         balancing.RLW(seed=3),
-        balancing.STCH(warmup_epochs=1),
-        balancing.Uncertainty(),
+        slow(balancing.STCH(warmup_epochs=1)),
+        slow(balancing.Uncertainty()),
         balancing.CAGrad(normalization="running_average", heads="imtl_l"),
-        balancing.CRMOGM("mgda"),
-        balancing.DualBalancing(),
-        balancing.ExcessMTL(),
-        balancing.GradDrop(seed=3),
+        slow(balancing.CRMOGM("mgda")),
+        slow(balancing.DualBalancing()),
+        slow(balancing.ExcessMTL()),
+        slow(balancing.GradDrop(seed=3)),
         balancing.GradNorm(),
         balancing.GradVac(seed=3),
         balancing.MoCo(),
-        balancing.MoDo(),
-        balancing.SDMGrad(),
+        slow(balancing.MoDo()),
+        slow(balancing.SDMGrad()),
     ],
     ids=repr,
 )
@@ -342,8 +352,13 @@ def test_evaluating_reports_the_plain_sum_and_changes_no_state():
 
 def test_replicas_train_as_one_does():
     script = Path(__file__).with_name("replicas.py")
+    paths = [str(script.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, check=False
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
     )
     assert done.returncode == 0, done.stderr[-2000:]
     lines = [line.split(" ", 1) for line in done.stdout.splitlines()]

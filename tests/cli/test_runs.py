@@ -153,7 +153,7 @@ class TestExport:
         found = json.loads(result.stdout)
         assert found["folder"] == str(base / "1")
         assert found["inputs"] == {"x": {"shape": [None, 4], "dtype": "float32"}}
-        assert found["signatures"] == ["serving_default", "task_y1", "task_y2"]
+        assert {"serving_default", "task_y1", "regress_y2"} < set(found["signatures"])
         assert "tensorflow_model_server --model_name=small" in result.stderr
         x, _ = datasets.load("synthetic", num_samples=300, dimension=4).arrays("test")
         model = keras.saving.load_model(trained[0] / "model.keras")
@@ -171,6 +171,42 @@ class TestExport:
         message = fails("export", trained[0], tmp_path, "--version", 3)
         assert "Version 3 is in" in message
         assert "Neither a run" in fails("export", tmp_path, tmp_path)
+
+    def test_litert(self, trained, tmp_path):
+        file = tmp_path / "small.tflite"
+        found = json.loads(
+            run("export", trained[0], file, "--quantize", "float16", "--json").stdout
+        )
+        assert found["size"] == file.stat().st_size
+        assert 0 < max(found["differences"].values()) < 0.1
+        assert "exists already" in fails("export", trained[0], file)
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["model.keras"], "PATHS must be two"),
+            (
+                ["m.keras", "served", "--quantize", "int8"],
+                "--quantize is for a .tflite",
+            ),
+            (["m.keras", "m.onnx", "--version", 1], "--version is for TensorFlow Serv"),
+            (["m.keras", "m.tflite", "--no-warmup"], "--warmup is for TensorFlow Serv"),
+        ],
+    )
+    def test_usage(self, arguments, message):
+        result = run("export", *arguments)
+        assert result.exit_code == 2
+        assert message in result.stderr
+
+    def test_deploy(self, tmp_path):
+        (tmp_path / "serving" / "income" / "1").mkdir(parents=True)
+        folder = tmp_path / "deploy"
+        arguments = ["export", "--deploy", folder, tmp_path / "serving" / "income"]
+        result = run(*arguments)
+        assert result.exit_code == 0, result.stderr
+        assert "docker compose up" in result.stderr
+        assert 'name: "income"' in (folder / "models.config").read_text()
+        assert "already, and may have been tuned" in fails(*arguments)
 
 
 def test_demo(tmp_path):

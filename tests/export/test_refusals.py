@@ -126,7 +126,8 @@ class TestVersion:
         for name in ("0003", "7.tmp", "notes", ".hidden"):
             (tmp_path / name).mkdir()
         assert export.saved_model(two_task_model(), tmp_path).name == "4"
-        assert export.saved_model(two_task_model(), tmp_path, version=12).name == "12"
+        (tmp_path / ".new").mkdir()
+        assert publish_version(tmp_path / ".new", tmp_path, 12).name == "12"
 
     @pytest.mark.parametrize("version", [0, -1, 1.5, True, "2"])
     def test_no_number(self, version, tmp_path):

@@ -70,3 +70,12 @@ def test_without_the_extra(monkeypatch, tmp_path):
     with pytest.raises(MissingExtraError, match=r'pip install "mtlzoo\[serving\]"'):
         export.saved_model(two_task_model(), tmp_path, warmup=True)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_local_server_takes_an_export_and_its_requests(logs):
+    """Its scan finds no operation to refuse, and MultiInference is answered."""
+    from mtlzoo.serving._servable import Servable
+    from mtlzoo.serving._warmup import warm_up
+
+    folder, found = logs
+    assert warm_up(Servable("gallery", 1, folder)) == len(found) == 14

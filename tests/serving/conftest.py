@@ -49,3 +49,23 @@ if "TFS_ADDR" in os.environ:
 @pytest.fixture(params=BACKENDS)
 def backend(request):
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def half(zoo):
+    """A folder with a version of half_plus_two, to copy."""
+    return zoo.parent / "half_plus_two" / "123"
+
+
+@pytest.fixture
+def plus_three(tmp_path_factory):
+    """A version that answers otherwise."""
+    folder = tmp_path_factory.mktemp("other") / "1"
+
+    def build():
+        signatures = models.half_plus_two()
+        signatures["serving_default"].outputs["y"].name = "y2:0"
+        return signatures
+
+    models.save(folder, build)
+    return folder

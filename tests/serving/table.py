@@ -286,7 +286,7 @@ ELSEWHERE = {
     74: "test_conformance.py::test_multi_inference",
     75: "test_conformance.py::test_multi_inference_refusals",
     76: "test_lifecycle.py::test_new_version_and_rollback",
-    77: "test_lifecycle.py::test_labels",
+    77: "test_reload.py::test_labels",
     78: "test_lifecycle.py::test_warmup",
 }
 

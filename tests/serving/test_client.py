@@ -111,7 +111,7 @@ def test_no_url(url):
 
 
 def test_one_choice_of_a_version():
-    with pytest.raises(DataError, match="pass one of them. Received: version=1"):
+    with pytest.raises(DataError, match=r"pass one of them.*version=1"):
         serving.Client("http://127.0.0.1:1", "m", version=1, label="stable")
 
 
@@ -231,7 +231,8 @@ def test_overloaded_server_turns_away(zoo):
         client.signatures()
         held = socket.create_connection(backend.address.split(":"))
         held.sendall(
-            b"POST /v1/models/mtl:predict HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
+            b"POST /v1/models/mtl:predict HTTP/1.1\r\nHost: x\r\n"
+            b"Content-Length: 9\r\n\r\n"
         )
         time.sleep(0.2)
         with (

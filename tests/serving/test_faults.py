@@ -21,11 +21,6 @@ CLIENTS = 6
 COMMAND = "from mtlzoo.cli._serve import serve; serve()"
 
 
-@pytest.fixture
-def half(zoo):
-    return zoo.parent / "half_plus_two" / "123"
-
-
 class Load:
     """Clients of both protocols that ask all the time, and note what goes wrong."""
 
@@ -95,11 +90,11 @@ def test_killed_under_load_and_started_again(half, tmp_path):
     with contextlib.ExitStack() as stack:
         first, said = stack.enter_context(process(tmp_path / "m", *ports))
         assert said == {"rest": urls[0], "grpc": urls[1], "models": ["m"]}
-        load = stack.enter_context(Load(urls, timeout=60.0, retries=200))
-        load.wait(50)
-        first.kill()
-        stack.enter_context(process(tmp_path / "m", *ports))
-        load.wait(50)
+        with Load(urls, timeout=60.0, retries=200) as load:
+            load.wait(50)
+            first.kill()
+            stack.enter_context(process(tmp_path / "m", *ports))
+            load.wait(50)
     # Those that it had when it died are asked again: nothing is lost.
     assert load.errors == []
 
@@ -133,7 +128,7 @@ def test_drains(told, half, tmp_path):
             os.kill(started.pid, told)
             time.sleep(0.5)
             held.sendall(body[5:])
-            answer = held.recv(65536)
+            answer = b"".join(iter(lambda: held.recv(65536), b""))
         assert answer.startswith(b"HTTP/1.1 200")
         assert b"2.5" in answer
         assert started.wait(10) == 0

@@ -55,14 +55,16 @@ def test_slow_body(small):
             b"Content-Length: 100\r\n\r\n{"
         )
         started = time.monotonic()
-        answer = connection.recv(65536)
+        answer = b""
+        while not answer.endswith(b"}"):
+            answer += connection.recv(65536)
     assert answer.startswith(b"HTTP/1.1 504")
     assert b"The request took more than 0.5 s" in answer
     assert time.monotonic() - started < 5
 
 
-@pytest.mark.parametrize("content", [b"[" * 2_000_000, b'{"a":' * 1_100_000])
-def test_deep_nesting(content, over_sockets):
+def test_deep_nesting(over_sockets):
+    content = b"[" * 2_000_000
     status, _, found = over_sockets.rest("POST", table.H + ":predict", content)
     assert status == 400
     assert "nested deeper than 1000000 levels" in error_of(found)

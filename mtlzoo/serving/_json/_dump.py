@@ -28,7 +28,8 @@ def type_name(value: Any) -> str:
     """Return the name of a value's JSON type, as RapidJSON has it."""
     if value is None or isinstance(value, bool):
         return {None: "Null", True: "True", False: "False"}[value]
-    return {dict: "Object", list: "Array", str: "String"}.get(type(value), "Number")
+    names: dict[type, str] = {dict: "Object", list: "Array", str: "String"}
+    return names.get(type(value), "Number")
 
 
 def quote(text: str) -> str:

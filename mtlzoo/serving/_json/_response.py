@@ -109,7 +109,7 @@ def _float_texts(array: Any, exact: str) -> list[str]:
         differ = (
             np.asarray([float(text) for text in texts]).astype(array.dtype) != array
         )
-    for index in np.flatnonzero(differ):
+    for index in np.flatnonzero(differ).tolist():
         texts[index] = format(values[index], exact)
     return [_NOT_FINITE.get(text) or _with_point(text) for text in texts]
 

@@ -9,7 +9,7 @@ from examples import INPUTS, TASKS, TRUNKS, two_task_model
 from matplotlib.figure import Figure
 
 import mtlzoo
-from mtlzoo import plot
+from mtlzoo import features, plot
 from mtlzoo._registry import ARCHITECTURES
 from mtlzoo.errors import DataError, MissingExtraError
 from mtlzoo.plot._block import Block
@@ -51,6 +51,15 @@ class TestBlocks:
         assert heads == [("heads", "my_binary"), ("heads", "my_regression")]
         assert all(found[head] == [("trunk", "")] for head in heads)
         assert len(found) == 4
+
+    def test_numbers_with_bins_are_part_of_the_trunk(self):
+        """They are read twice, standardized and by bins, and joined again."""
+        ages = {
+            name: features.Numeric(edges=[0.0, 1.0, 2.0]) for name in ("age", "hours")
+        }
+        model = mtlzoo.build("shared_bottom", inputs=ages, tasks=[TASKS["binary"]("y")])
+        assert names_of_inputs(model) == [["age", "hours"]]
+        assert len(drawn(model)) == 3
 
     def test_single_task_is_a_column_each(self):
         found = drawn(trunk_model("tabular", "single_task"))

@@ -1,0 +1,140 @@
+"""What a training step shows of its balancing. TensorFlow's alone, as the engine is."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mtlzoo._losses import sum_over_replicas
+from mtlzoo.balancing._aggregator import gramian_of
+from mtlzoo.balancing._base import Weighting
+from mtlzoo.balancing._gradients import rows
+from mtlzoo.balancing._prepare import shared_part, shared_variables
+from mtlzoo.balancing._total import replicas
+
+
+class Observer:
+    """Keeps the weights, and the Gramian of the gradients, of the steps that it is
+    asked to watch.
+
+    While a model's `balancing.observer` is one, its compiled step writes here; else the
+    step holds nothing of this. With an aggregation the gradients are those that the
+    method itself gets, before loss normalisation: of the shared variables or, in
+    `representation` mode, of the tensors where the graph leaves the shared part. With
+    a weighting, which takes no gradient a task, a watched step takes those of the
+    shared variables, before the update; what that forward pass changes (running
+    averages, the states of random numbers) is put back.
+
+    Args:
+        model: a `MultiTaskModel`.
+
+    Attributes:
+        watching: whether the next step is watched.
+    """
+
+    def __init__(self, model: Any) -> None:
+        count = len(model.tasks)
+        with model.distribute_strategy.scope():
+            self.watching = _variable((), "bool")
+            self._weights = _variable((count,), "float32")
+            self._gramian = _variable((count, count), "float32")
+            self._present = _variable((count,), "bool")
+        part = shared_part(model)
+        self._shared = shared_variables(model, part)
+
+    # In the graph.
+
+    def before_step(self, model: Any, data: Any) -> None:
+        """Called before the step of a weighting: take the gradients, if watching."""
+        if isinstance(model.balancing, Weighting) and self._shared:
+            self._if_watching(lambda: self._gramian.assign(self._measure(model, data)))
+
+    def total(self, weighting: Weighting, losses: Any, present: Any) -> Any:
+        """Return the total of a weighting, and keep its slope: the weights."""
+        with tf.GradientTape() as tape:
+            tape.watch(losses)
+            total = weighting.total(losses, present)
+        self._keep(tape.gradient(total, losses), present)
+        return total
+
+    def aggregated(
+        self, jacobians: list[Any], weights: Any, present: Any, reduce: Any
+    ) -> None:
+        """Keep the weights and the gradients of an aggregation.
+
+        Args:
+            jacobians: one for each part of the batch.
+            weights: tensor of shape `(num_tasks,)`.
+            present: boolean tensor of shape `(num_tasks,)`.
+            reduce: sums over replicas, as in `Aggregator.aggregate`.
+        """
+        self._keep(weights, present)
+        if jacobians[0]:
+            blocks = [sum(one) / len(jacobians) for one in zip(*jacobians, strict=True)]
+            self._if_watching(lambda: self._gramian.assign(reduce(gramian_of(blocks))))
+
+    def _keep(self, weights: Any, present: Any) -> None:
+        self._weights.assign(tf.cast(weights, "float32"))
+        self._present.assign(present)
+
+    def _if_watching(self, act: Callable[[], Any]) -> None:
+        # Replicas can't talk to each other inside a branch.
+        if replicas() > 1:
+            act()
+        else:
+            tf.cond(self.watching.value, lambda: (act(), True)[1], lambda: False)
+
+    def _measure(self, model: Any, data: Any) -> Any:
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        scale = tf.cast(model.optimizer.scale_loss(tf.ones(())), "float32")
+        changed = model.non_trainable_variables
+        before = [tf.identity(one.value) for one in changed]
+        with tf.GradientTape(persistent=True) as tape:
+            predictions = model(x, training=True)
+            losses, _ = model.task_losses(y, predictions, sample_weight, count=False)
+            scaled = tf.unstack(losses * scale)
+        for variable, value in zip(changed, before, strict=True):
+            variable.assign(value)
+        gradients = [tape.gradient(loss, self._shared) for loss in scaled]
+        blocks = rows(gradients, [tf.shape(one) for one in self._shared], scale)
+        return gramian_of([sum_over_replicas(block) for block in blocks])
+
+    # Outside the graph.
+
+    def attach(self, model: Any) -> None:
+        """Make the step of `model` write here, from the next batch on."""
+        model.balancing.observer = self
+        model.make_train_function(force=True)
+
+    def read(self) -> tuple[Any, Any, Any]:
+        """Return weights, gradient norms and cosines as last watched.
+
+        Shapes `(num_tasks,)`, `(num_tasks,)` and `(num_tasks, num_tasks)`; NaN for
+        tasks without labels in that batch, and for the cosines of zero gradients.
+        """
+        convert = keras.ops.convert_to_numpy
+        present = convert(self._present)
+        both = present[:, None] & present[None]
+        weights = np.where(present, convert(self._weights), np.nan)
+        gramian = np.where(both, convert(self._gramian).astype("float64"), np.nan)
+        if not self._shared:
+            gramian[:] = np.nan
+        norms = np.sqrt(np.maximum(np.diagonal(gramian), 0.0))
+        inverse = np.where(norms > 0, 1.0 / np.where(norms > 0, norms, 1.0), np.nan)
+        cosines = np.clip(inverse[:, None] * gramian * inverse, -1.0, 1.0)
+        return weights, norms, cosines
+
+
+def detach(model: Any) -> None:
+    """Make the step of `model` the plain one again, if it is observed."""
+    if model.balancing.observer is not None:
+        model.balancing.observer = None
+        model.make_train_function(force=True)
+
+
+def _variable(shape: tuple[int, ...], dtype: str) -> keras.Variable:
+    return keras.Variable(
+        "zeros", shape=shape, dtype=dtype, trainable=False, aggregation="none"
+    )
