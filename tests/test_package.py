@@ -19,6 +19,7 @@ PUBLIC = [
     "heads",
     "metrics",
     "plot",
+    "serving",
     "sharing",
     "tasks",
     "trunks",

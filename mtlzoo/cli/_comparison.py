@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from mtlzoo.cli._cells import BASELINE
-from mtlzoo.metrics import delta_m, mean_rank
 
 
 def summarise(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -16,6 +15,8 @@ def summarise(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     mean rank over the metrics; and costs: parameters, forward FLOPs a row, and the
     time of a training step relative to the baseline's.
     """
+    from mtlzoo.metrics import delta_m, mean_rank
+
     by_method: dict[str, list[dict[str, Any]]] = {}
     for record in records:
         settings = record["settings"]

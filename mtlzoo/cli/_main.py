@@ -8,6 +8,7 @@ from mtlzoo.cli._demo import demo
 from mtlzoo.cli._evaluate import evaluate
 from mtlzoo.cli._export import export
 from mtlzoo.cli._list import list_
+from mtlzoo.cli._serve import serve
 from mtlzoo.cli._show import show
 from mtlzoo.cli._train import train
 from mtlzoo.errors import MTLZooError
@@ -44,5 +45,5 @@ def main() -> None:
     """
 
 
-for command in (demo, list_, show, train, evaluate, compare, export):
+for command in (demo, list_, show, train, evaluate, compare, export, serve):
     main.add_command(command)
