@@ -3,6 +3,7 @@
 import statistics
 from typing import Any
 
+import click
 import keras
 import numpy as np
 
@@ -65,7 +66,9 @@ def _width(name: str, dataset: Any, parameters: int) -> int:
 
 def _cell(name: str, width: int, correlation: float) -> str:
     errors = [_error(name, width, correlation, seed) for seed in SEEDS]
-    return f"{statistics.mean(errors):.4f} ± {statistics.stdev(errors):.4f}"
+    cell = f"{statistics.mean(errors):.4f} ± {statistics.stdev(errors):.4f}"
+    click.echo(f"{name}, p = {correlation:g}: {cell}", err=True)
+    return cell
 
 
 def _error(name: str, width: int, correlation: float, seed: int) -> float:

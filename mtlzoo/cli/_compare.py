@@ -57,6 +57,9 @@ def _names(registry: Registry, text: str) -> list[str]:
     metavar="ARCHITECTURE.NAME=VALUE",
     help="Option of one of the architectures; repeatable.",
 )
+@click.option(
+    "--rows", type=click.IntRange(1), help="Training rows used; by default all."
+)
 @click.option("--epochs", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True)
 @click.option("--learning-rate", type=float, default=1e-3, show_default=True)

@@ -47,12 +47,13 @@ def load_dataset(settings: Settings) -> Any:
     """Return the data set of a run, in its batches."""
     from mtlzoo import datasets
 
-    return datasets.load(
+    dataset = datasets.load(
         settings.dataset,
         batch_size=settings.batch_size,
         shuffle_seed=settings.seed,
         **settings.dataset_options,
     )
+    return dataset if settings.rows is None else dataset.subset(settings.rows)
 
 
 def train(

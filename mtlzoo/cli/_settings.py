@@ -24,6 +24,7 @@ class Settings:
         batch_size: rows a step.
         learning_rate: of Adam.
         seed: of the initial weights and the order of the rows.
+        rows: how many training rows are used; `None` for all.
     """
 
     dataset: str
@@ -38,6 +39,7 @@ class Settings:
     batch_size: int = 256
     learning_rate: float = 1e-3
     seed: int = 0
+    rows: int | None = None
 
     def check(self) -> None:
         """Refuse names and options that there are not.

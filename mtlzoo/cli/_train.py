@@ -29,6 +29,9 @@ def _pairs(*names: str, of: str) -> Callable[[Any], Any]:
 @click.option("--balancing", default="equal", show_default=True, help="Balancing.")
 @_pairs("-b", "--balancing-option", "balancing_options", of="the balancing")
 @_pairs("-d", "--dataset-option", "dataset_options", of="the data set")
+@click.option(
+    "--rows", type=click.IntRange(1), help="Training rows used; by default all."
+)
 @click.option("--epochs", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True)
 @click.option(

@@ -2,6 +2,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+import numpy as np
 import tensorflow as tf
 
 from mtlzoo._registry import unknown_name
@@ -160,6 +161,42 @@ class Dataset:
         other = copy.copy(self)
         other.batch_size = batch_size
         other.shuffle_seed = shuffle_seed
+        return other
+
+    def subset(self, rows: int, *, seed: int = 0) -> Self:
+        """Return the same data with fewer training rows, to see what labels are worth.
+
+        Validation and test rows stay as they are.
+
+        Args:
+            rows: how many training rows are kept.
+            seed: of the choice. A smaller subset of the same seed is part of a larger.
+
+        Raises:
+            DataError: `rows` is below 1, or there aren't as many.
+
+        Example:
+
+        ```python
+        for rows in (300, 3_000, 30_000):
+            model.fit(dataset.subset(rows).train)
+        ```
+        """
+        there = self.sizes["train"]
+        if not 1 <= rows <= there:
+            raise DataError(
+                f"`rows` must be from 1 to {there}, the training rows of "
+                f"{self.name!r}. Received: rows={rows}."
+            )
+        chosen = np.sort(np.random.default_rng(seed).permutation(there)[:rows])
+        x, y = self._arrays["train"]
+        kept = tuple(
+            {key: _read_only(column[chosen]) for key, column in columns.items()}
+            for columns in (x, y)
+        )
+        other = copy.copy(self)
+        other._arrays = {**self._arrays, "train": (kept[0], kept[1])}
+        other._tensors = {}
         return other
 
     def __repr__(self) -> str:

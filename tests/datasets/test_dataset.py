@@ -242,3 +242,23 @@ def test_empty_splits():
 def test_batch_size_below_one():
     with pytest.raises(DataError, match=r"must be at least 1. Received: batch_size=0"):
         make().batched(0)
+
+
+def test_subset_has_fewer_training_rows():
+    dataset = make()
+    half, quarter = dataset.subset(ROWS // 2), dataset.subset(ROWS // 4)
+    assert half.sizes == {**dataset.sizes, "train": ROWS // 2}
+    (x, y), (half_x, half_y) = dataset.arrays("train"), half.arrays("train")
+    at = [np.flatnonzero(x["age"] == age)[0] for age in half_x["age"]]
+    np.testing.assert_array_equal(y["hours"][at], half_y["hours"])
+    assert set(quarter.arrays("train")[0]["age"]) < set(half_x["age"])
+    other = dataset.subset(ROWS // 2, seed=1).arrays("train")[0]["age"]
+    assert set(other) != set(half_x["age"])
+    seen = np.concatenate([batch["age"] for batch, _ in half.train])
+    assert sorted(seen) == sorted(half_x["age"])
+
+
+@pytest.mark.parametrize("rows", [0, ROWS + 1])
+def test_subset_of_rows_that_there_are_not(rows):
+    with pytest.raises(DataError, match=f"must be from 1 to {ROWS}, .* rows={rows}"):
+        make().subset(rows)
