@@ -20,6 +20,9 @@ exported = mtlzoo.export.load("serving/income")
 exported({"age": [39], "job": ["clerk"]})            # -> {"income": array([[0.27]])}
 ```
 
+A SavedModel is a program. `scan` says what one that came from elsewhere would do beside
+computing, and `load` refuses it unless told to trust it.
+
 `deployment` writes the files that the server is deployed with. `litert` and `onnx`
 convert a model into one file for devices and for other runtimes, and say how far its
 answers are from the model's.
@@ -31,6 +34,7 @@ from mtlzoo.export._litert import litert
 from mtlzoo.export._load import ExportedModel, load
 from mtlzoo.export._onnx import onnx
 from mtlzoo.export._saved_model import saved_model
+from mtlzoo.export._scan import scan
 
 __all__ = [
     "Converted",
@@ -40,4 +44,5 @@ __all__ = [
     "load",
     "onnx",
     "saved_model",
+    "scan",
 ]

@@ -9,18 +9,21 @@ import tensorflow as tf
 
 from mtlzoo._registry import unknown_name
 from mtlzoo.errors import DataError, ExportError, UnknownNameError
+from mtlzoo.export._scan import scan
 from mtlzoo.export._versions import versions
 
 
-def load(path: str | Path) -> "ExportedModel":
+def load(path: str | Path, *, trust: bool = False) -> "ExportedModel":
     """Return an exported model, ready to answer.
 
     Args:
         path: where `saved_model` wrote, with versions in it (the newest is taken), or
             the folder of one version.
+        trust: load a model that does more than compute, see `scan`. Loading it runs it
+            with all that you may do on this machine.
 
     Raises:
-        ExportError: no export is there.
+        ExportError: no export is there, or it does more than compute.
 
     Example:
 
@@ -30,18 +33,26 @@ def load(path: str | Path) -> "ExportedModel":
     ```
     """
     path = Path(path)
-    found = versions(path)
-    folder = found[max(found)] if found else path
+    numbered = versions(path)
+    folder = numbered[max(numbered)] if numbered else path
     if not (folder / "saved_model.pb").is_file():
         raise ExportError(
             f"No exported model is in {str(path)!r}: neither versions nor a "
             "saved_model.pb. Pass the folder that mtlzoo.export.saved_model wrote."
+        )
+    if not trust and (found := scan(folder)):
+        raise ExportError(
+            f"The model in {str(folder)!r} does more than compute: it holds "
+            f"{', '.join(sorted(found))}. If you trust who made it, load it with "
+            "trust=True."
         )
     return ExportedModel(folder)
 
 
 class ExportedModel:
     """A SavedModel, run as TensorFlow Serving runs it: in a session, without Keras.
+
+    `load` makes one, and looks first at what the model does; this runs any.
 
     Call it with a batch: a dict of arrays by input name in, a dict of arrays by output
     name out. It holds the weights in memory until it is closed; use it in a `with`

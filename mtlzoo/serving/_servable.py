@@ -14,8 +14,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 
+from mtlzoo.errors import ExportError
+from mtlzoo.export import scan
 from mtlzoo.serving._errors import Code, ServingError, from_tensorflow
-from mtlzoo.serving._scan import scan
 
 _MAX_CALLABLES = 64
 """Combinations of inputs and outputs that stay prepared."""
@@ -58,7 +59,7 @@ class Servable:
             collections.OrderedDict()
         )
         self._lock = threading.Lock()
-        refused = set() if trusted else scan(folder)
+        refused = set() if trusted else _scanned(folder)
         if refused:
             raise ServingError(
                 Code.PERMISSION_DENIED,
@@ -142,6 +143,15 @@ class Servable:
             if len(self._callables) > _MAX_CALLABLES:
                 self._callables.popitem(last=False)
             return self._callables[key]
+
+
+def _scanned(folder: Path) -> set[str]:
+    try:
+        return scan(folder)
+    except ExportError as error:
+        there = (folder / "saved_model.pb").exists()
+        code = Code.DATA_LOSS if there else Code.NOT_FOUND
+        raise ServingError(code, str(error)) from error
 
 
 @dataclasses.dataclass
