@@ -19,11 +19,14 @@ one a seed. What a model learns from the data before training (means, vocabulari
 comes from the training split alone, and a label can't be an input.
 
 A table of your own becomes a data set by `from_frame`; data that is split already, by
-the constructor of `Dataset`.
+the constructor of `Dataset`. Tasks whose labels lie in different data sets train on one
+stream by `interleave`; a source and a target with one loss each, by `joint`.
 """
 
 from mtlzoo.datasets._dataset import Dataset
 from mtlzoo.datasets._frame import from_frame
+from mtlzoo.datasets._interleave import Interleaved, interleave
+from mtlzoo.datasets._joint import joint
 from mtlzoo.datasets._load import load
 
-__all__ = ["Dataset", "from_frame", "load"]
+__all__ = ["Dataset", "Interleaved", "from_frame", "interleave", "joint", "load"]
