@@ -32,6 +32,7 @@ TRUNKS = {
     "tabular": ("table", lambda: trunks.Tabular((8, 6))),
     "cnn": ("image", lambda: trunks.CNN((4, 6))),
     "resnet": ("image", lambda: trunks.ResNet(8, width=4)),
+    "efficientnet_lite0": ("image", lambda: trunks.EfficientNetLite0()),
     "rnn": ("text", lambda: trunks.RNN((6,), bidirectional=True)),
     "transformer": (
         "sequence",

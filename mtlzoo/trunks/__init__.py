@@ -17,6 +17,7 @@ a text or a series, `multimodal` for several kinds together.
 from mtlzoo.trunks._base import Features, Source, Trunk
 from mtlzoo.trunks._cnn import CNN
 from mtlzoo.trunks._custom import Custom
+from mtlzoo.trunks._efficientnet_lite0 import EfficientNetLite0
 from mtlzoo.trunks._get import default, get
 from mtlzoo.trunks._mlp import MLP, Tabular
 from mtlzoo.trunks._multimodal import Multimodal
@@ -27,6 +28,7 @@ from mtlzoo.trunks._transformer import Transformer
 __all__ = [
     "CNN",
     "Custom",
+    "EfficientNetLite0",
     "Features",
     "MLP",
     "Multimodal",

@@ -107,8 +107,8 @@ def encode(sources: Sources, name: str) -> dict[str, Any]:
     }
 
 
-def encode_one(sources: Sources, form: str, name: str, trunk: str) -> Any:
-    """Return the only input, encoded, which must have the given form.
+def only_source(sources: Sources, form: str, trunk: str) -> Source:
+    """Return the only input, which must have the given form.
 
     Raises:
         DataError: there are several inputs, or the one has another form.
@@ -119,6 +119,16 @@ def encode_one(sources: Sources, form: str, name: str, trunk: str) -> Any:
             f"The trunk {trunk!r} takes one {form} input. Received: {came}. For "
             "several inputs take trunk='multimodal' (one trunk an input) or 'tabular'."
         )
+    return next(iter(sources.values()))
+
+
+def encode_one(sources: Sources, form: str, name: str, trunk: str) -> Any:
+    """Return the only input, encoded, which must have the given form.
+
+    Raises:
+        DataError: there are several inputs, or the one has another form.
+    """
+    only_source(sources, form, trunk)
     return next(iter(encode(sources, name).values()))
 
 
