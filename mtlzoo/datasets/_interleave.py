@@ -10,7 +10,7 @@ from mtlzoo._registry import unknown_name
 from mtlzoo.datasets._schedule import Schedule, shares
 from mtlzoo.datasets._sources import parts_of, read, union_of_inputs, union_of_tasks
 from mtlzoo.datasets._union import Union
-from mtlzoo.errors import DataError, UnknownNameError
+from mtlzoo.errors import DataError, TaskError, UnknownNameError
 from mtlzoo.features import Feature, as_feature
 from mtlzoo.tasks import Task, check_tasks
 
@@ -160,6 +160,7 @@ def interleave(
     steps_per_epoch: int | None = None,
     inputs: Mapping[str, Any] | None = None,
     tasks: Sequence[Task] = (),
+    unlabelled: Sequence[str] = (),
     origin: str | None = "domain",
     seed: int = 0,
 ) -> Interleaved:
@@ -188,7 +189,8 @@ def interleave(
 
     Args:
         datasets: by name: `mtlzoo.datasets.Dataset`, or a batched `tf.data.Dataset` of
-            `(x, y)`, two dicts by input and task name, which is read to its end once.
+            `(x, y)`, two dicts by input and task name, or of `x` alone, read to its
+            end once.
         sampling: `"proportional"`, `"temperature"`, `"uniform"` or `"alternate"`.
         temperature: of that sampling, 2 by default.
         batches: `"separate"`: a batch comes from one set. `"mixed"`: each row is drawn,
@@ -200,6 +202,8 @@ def interleave(
             sets. Inputs of a `tf.data.Dataset` that are not named here are inferred.
         tasks: in place of those of the sets, by their names; and those of a
             `tf.data.Dataset`, which has none of its own.
+        unlabelled: names of sets whose training labels are left out: domains that a
+            model is to be adapted to.
         origin: the name of one more column in `x`: the number of the set that a row
             comes from, in the order of `datasets`. A model without such an input
             doesn't see it; `mtlzoo.transfer.adapt` reads it. `None` leaves it out.
@@ -244,7 +248,7 @@ def interleave(
             )
     given = {key: as_feature(key, value) for key, value in (inputs or {}).items()}
     named = {task.name: task for task in (check_tasks(tasks) if tasks else [])}
-    sources = {name: read(name, data, given) for name, data in datasets.items()}
+    sources = read(datasets, given)
     features = union_of_inputs(sources, given)
     made = union_of_tasks(sources, named)
     if origin in {*features, *(task.name for task in made)}:
@@ -256,6 +260,13 @@ def interleave(
         split: parts_of(sources, split, features, made)
         for split in ("train", "validation", "test")
     }
+    for name in unlabelled:
+        if name not in sources:
+            raise UnknownNameError(unknown_name("data set", name, sources))
+        parts["train"][name] = (parts["train"][name][0], {})
+    for task in made:
+        if not any(task.name in y for _, y in parts["train"].values()):
+            raise TaskError(f"No data set has training labels of task {task.name!r}.")
     sizes = [len(next(iter(x.values()))) for x, _ in parts["train"].values()]
     drawn = shares(sizes, sampling, temperature)
     schedule = Schedule(

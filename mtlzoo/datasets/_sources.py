@@ -1,6 +1,6 @@
 """Data sets that are to become one stream: their rows, inputs and tasks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,33 +29,50 @@ class Source(NamedTuple):
     tasks: list[Task]
 
 
-def read(name: str, data: Any, given: Mapping[str, Feature]) -> Source:
-    """Return the rows of one data set, in memory.
+def read(
+    datasets: Mapping[str, Any], given: Mapping[str, Feature]
+) -> dict[str, Source]:
+    """Return the rows of all data sets, in memory.
 
     Args:
-        name: of the set, for messages.
-        data: a `mtlzoo.datasets.Dataset`, or a batched `tf.data.Dataset` of `(x, y)`.
-        given: features that the caller has named; they need not be inferred.
+        datasets: by name, `mtlzoo.datasets.Dataset` or batched `tf.data.Dataset`.
+        given: features that the caller has named. Neither these nor those that a
+            `mtlzoo.datasets.Dataset` has are inferred.
 
     Raises:
-        DataError: it is neither, or empty.
+        DataError: a set is neither, or empty.
     """
-    if isinstance(data, Dataset):
-        splits = {split: data.arrays(split) for split in data.sizes}
-        return Source(splits, data.inputs, data.tasks)
+    ours = {name: data for name, data in datasets.items() if isinstance(data, Dataset)}
+    known = {key for data in ours.values() for key in data.inputs} | set(given)
+    return {
+        name: (
+            Source(
+                {split: data.arrays(split) for split in data.sizes},
+                data.inputs,
+                data.tasks,
+            )
+            if name in ours
+            else _read_pipeline(name, data, known)
+        )
+        for name, data in datasets.items()
+    }
+
+
+def _read_pipeline(name: str, data: Any, known: Set[str]) -> Source:
     if not hasattr(data, "element_spec"):
         raise DataError(
             f"Data set {name!r} must be a mtlzoo.datasets.Dataset or a tf.data.Dataset "
             f"of (x, y). Received: {type(data).__name__}."
         )
     spec = data.element_spec
-    if not (isinstance(spec, tuple) and len(spec) == 2 and all(map(is_table, spec))):
+    halves = spec if isinstance(spec, tuple) else (spec,)
+    if len(halves) > 2 or not all(map(is_table, halves)):
         raise DataError(
             f"An element of data set {name!r} must be a batch (x, y), two dicts by "
-            f"input and task name. Received: {spec}."
+            f"input and task name, or x alone. Received: {spec}."
         )
-    x, y = _collect(name, data)
-    unknown = {key: column for key, column in x.items() if key not in given}
+    x, y = _collect(name, data.map(lambda x, y=None: (x, y or {})))
+    unknown = {key: column for key, column in x.items() if key not in known}
     return Source({"train": (x, y)}, infer(unknown), [])
 
 
@@ -165,8 +182,6 @@ def _collect(name: str, data: Any) -> tuple[Arrays, Arrays]:
         }
         for half in (0, 1)
     )
-    if not y:
-        raise DataError(f"Data set {name!r} has no labels.")
     return x, y
 
 

@@ -236,14 +236,32 @@ class TestPlainPipelines:
             interleave({"plain": self.plain().repeat()}, tasks=task)
         with pytest.raises(DataError, match="'plain' is empty"):
             interleave({"plain": self.plain().take(0)}, tasks=task)
-        unlabelled = self.plain().map(lambda x, _: x)
+        weighted = self.plain().map(lambda x, y: (x, y, 1.0))
         with pytest.raises(DataError, match=r"must be a batch \(x, y\)"):
-            interleave({"plain": unlabelled}, tasks=task)
-        without = self.plain().map(lambda x, _: (x, {}))
-        with pytest.raises(DataError, match="'plain' has no labels"):
-            interleave({"plain": without}, tasks=task)
+            interleave({"plain": weighted}, tasks=task)
         with pytest.raises(DataError, match=r"must be a mtlzoo\.datasets\.Dataset"):
             interleave({"plain": np.zeros(3)})
+
+
+def test_a_set_may_have_no_labels():
+    sets = {
+        "source": numbered(30, tasks.Binary("click")),
+        "target": numbered(20, tasks.Binary("click")),
+    }
+    options = {"sampling": "alternate", "batches": "mixed", "batch_size": 10}
+    hidden = interleave(sets, unlabelled=["target"], **options)
+    (x, y), *_ = hidden.train.as_numpy_iterator()
+    np.testing.assert_array_equal(np.isnan(y["click"]), x["domain"] == 1)
+    assert not any(np.isnan(y["click"]).any() for _, y in hidden.test)
+
+    target = sets["target"].validation.map(lambda x, y: x)
+    alone = interleave({**sets, "target": target}, **options)
+    assert_same_batches(batches(alone.train), batches(hidden.train))
+
+    with pytest.raises(UnknownNameError, match="no data set 'targets'"):
+        interleave(sets, unlabelled=["targets"])
+    with pytest.raises(TaskError, match="No data set has training labels of task 'cl"):
+        interleave(sets, unlabelled=["source", "target"])
 
 
 def test_what_each_feature_reads_as_unknown():
