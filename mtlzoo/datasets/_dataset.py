@@ -199,6 +199,36 @@ class Dataset:
         other._tensors = {}
         return other
 
+    def only(self, tasks: Sequence[str]) -> Self:
+        """Return the same data with some of its tasks, in the order given.
+
+        Args:
+            tasks: their names.
+
+        Raises:
+            UnknownNameError: the data set has no such task.
+
+        Example:
+
+        ```python
+        model = mtlzoo.build("single_task", **dataset.only(["income"]).spec)
+        ```
+        """
+        by_name = {task.name: task for task in self.tasks}
+        for name in tasks:
+            if name not in by_name:
+                raise UnknownNameError(
+                    unknown_name(f"task of data set {self.name!r}", name, by_name)
+                )
+        other = copy.copy(self)
+        other.tasks = check_tasks([by_name[name] for name in tasks])
+        other._arrays = {
+            split: (x, {name: y[name] for name in tasks})
+            for split, (x, y) in self._arrays.items()
+        }
+        other._tensors = {}
+        return other
+
     def __repr__(self) -> str:
         sizes = ", ".join(f"{split}={rows}" for split, rows in self.sizes.items())
         tasks = ", ".join(task.name for task in self.tasks)

