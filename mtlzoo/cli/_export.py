@@ -15,6 +15,7 @@ from mtlzoo.cli._output import (
 
 GOLDEN_ROWS = 8
 COMPARED_ROWS = 100
+_QUANTIZED = {("litert", "float16"), ("litert", "int8"), ("saved_model", "int8")}
 
 
 @click.command()
@@ -32,7 +33,7 @@ COMPARED_ROWS = 100
 @click.option(
     "--quantize",
     type=click.Choice(["float16", "int8"]),
-    help="Smaller weights, for a .tflite file.",
+    help="Smaller weights; float16 for a .tflite file alone.",
 )
 @click.option(
     "--pixel-scale",
@@ -81,38 +82,73 @@ def export(
     path, output = paths
     kind = {".tflite": "litert", ".onnx": "onnx"}.get(output.suffix, "saved_model")
     options = {
-        "--quantize": (quantize, "litert"),
         "--version": (version, "saved_model"),
         "--pixel-scale": (pixel_scale, "saved_model"),
         "--warmup": (warmup, "saved_model"),
     }
     for name, (value, of) in options.items():
         if value is not None and of != kind:
-            where = "a .tflite file" if of == "litert" else "TensorFlow Serving"
-            raise click.UsageError(f"{name} is for {where}. Received: {output}.")
+            raise click.UsageError(
+                f"{name} is for TensorFlow Serving. Received: {output}."
+            )
+    if quantize and (kind, quantize) not in _QUANTIZED:
+        raise click.UsageError(
+            f"--quantize {quantize} is not for {output}. A .tflite file takes float16 "
+            "and int8, TensorFlow Serving int8."
+        )
     file, settings = _folder.find_model(path)
     load_tensorflow()
     with working("Loading the model"):
         model = _folder.load_model(file)
-    golden = None
+    x = None
     if settings is not None:
-        rows = GOLDEN_ROWS if kind == "saved_model" else COMPARED_ROWS
         x, _ = _run.load_dataset(settings).arrays("test")
-        golden = {name: column[:rows] for name, column in x.items()}
-    chosen: dict[str, Any] = {"golden": golden}
+    chosen: dict[str, Any] = {}
     if tolerance is not None:
         chosen["tolerance"] = tolerance
     if kind == "saved_model":
+        cost: dict[str, Any] = {}
+        if quantize:
+            with working("Making the weights int8"):
+                model, cost = _int8(model, _first(x, COMPARED_ROWS))
         chosen |= {"version": version, "pixel_scale": pixel_scale, "warmup": warmup}
-        _export_saved_model(model, output, chosen, as_json)
+        chosen["golden"] = _first(x, GOLDEN_ROWS)
+        _export_saved_model(model, output, chosen, cost, as_json)
         return
     if kind == "litert":
         chosen["quantize"] = quantize
+    chosen["golden"] = _first(x, COMPARED_ROWS)
     _export_file(kind, model, output, chosen, as_json)
 
 
+def _first(x: Any, rows: int) -> Any:
+    return x and {name: column[:rows] for name, column in x.items()}
+
+
+def _int8(model: Any, rows: Any) -> tuple[Any, dict[str, Any]]:
+    """Return a copy of the model with int8 weights, and what that costs on rows."""
+    import numpy as np
+
+    from mtlzoo.export import quantized
+
+    made = quantized(model)
+    weights = [sum(one.nbytes for one in each.get_weights()) for each in (made, model)]
+    cost: dict[str, Any] = {"size": weights[0], "weights": weights[1]}
+    if rows:
+        before, after = (one.predict(rows, verbose=0) for one in (model, made))
+        cost["differences"] = {
+            name: float(np.max(np.abs(values - after[name])))
+            for name, values in before.items()
+        }
+    return made, cost
+
+
 def _export_saved_model(
-    model: Any, output: Path, options: dict[str, Any], as_json: bool
+    model: Any,
+    output: Path,
+    options: dict[str, Any],
+    cost: dict[str, Any],
+    as_json: bool,
 ) -> None:
     from mtlzoo.export import ExportedModel, saved_model
 
@@ -127,9 +163,13 @@ def _export_saved_model(
                     "signatures": exported.signatures,
                     "inputs": _specs(exported.inputs),
                     "outputs": _specs(exported.outputs),
+                    **cost,
                 }
             )
     say(f"Exported to {folder}; its answers are those of the model.")
+    if cost:
+        say(f"Bytes of weights: {cost['size']:,}; before: {cost['weights']:,}.")
+    _say_differences(cost.get("differences", {}))
     say_next(
         f"mtlzoo serve {output}",
         f"mtlzoo export --deploy deploy {output}",
@@ -156,9 +196,15 @@ def _export_file(
         )
     say(
         f"Exported to {made.path}: {made.size:,} bytes, where the model's weights are "
-        f"{made.weights:,}. Largest difference from the model:"
+        f"{made.weights:,}."
     )
-    for name, difference in made.differences.items():
+    _say_differences(made.differences)
+
+
+def _say_differences(differences: dict[str, float]) -> None:
+    if differences:
+        say("Largest difference from the model:")
+    for name, difference in differences.items():
         say(f"  {name}: {difference:.2g}")
 
 

@@ -25,7 +25,8 @@ computing, and `load` refuses it unless told to trust it.
 
 `deployment` writes the files that the server is deployed with. `litert` and `onnx`
 convert a model into one file for devices and for other runtimes, and say how far its
-answers are from the model's.
+answers are from the model's. `quantized` gives a copy with int8 weights, which
+`saved_model` exports as any other.
 """
 
 from mtlzoo.export._converted import Converted
@@ -33,6 +34,7 @@ from mtlzoo.export._deployment import deployment
 from mtlzoo.export._litert import litert
 from mtlzoo.export._load import ExportedModel, load
 from mtlzoo.export._onnx import onnx
+from mtlzoo.export._quantized import quantized
 from mtlzoo.export._saved_model import saved_model
 from mtlzoo.export._scan import scan
 
@@ -43,6 +45,7 @@ __all__ = [
     "litert",
     "load",
     "onnx",
+    "quantized",
     "saved_model",
     "scan",
 ]

@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.framework import types_pb2
+from tensorflow.core.protobuf import saved_model_pb2
 
 from mtlzoo.errors import ExportError, OptionError
 from mtlzoo.export._converted import Converted, answers_of, golden_rows, publishing
@@ -80,6 +82,7 @@ def litert(
 def _convert(model: keras.Model, quantize: str | None, folder: Path) -> bytes:
     # By way of a SavedModel, which says what lookup tables are filled with.
     write(model, {"serving_default": trace_predict(model)}, folder)
+    _keep_shapes_of_lookups(folder / "saved_model.pb")
     with quiet():
         converter = tf.lite.TFLiteConverter.from_saved_model(
             str(folder), signature_keys=["serving_default"]
@@ -98,6 +101,37 @@ def _convert(model: keras.Model, quantize: str | None, folder: Path) -> bytes:
             f"{model.name!r} has no LiteRT form, so nothing was written: {reason}"
         ) from error
     return content
+
+
+def _keep_shapes_of_lookups(path: Path) -> None:
+    """Give what tables return the shape of what was looked up.
+
+    The converter loses it, down to the number of axes, and the interpreter then refuses
+    to join such a row with others.
+    """
+    saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    for function in saved.meta_graphs[0].graph_def.library.function:
+        lookups = [one for one in function.node_def if one.op == "LookupTableFindV2"]
+        for lookup in lookups:
+            found, shaped = f"{lookup.name}:values:0", f"{lookup.name}/shaped"
+            _redirect(function, found, f"{shaped}:output:0")
+            shape = function.node_def.add(name=f"{lookup.name}/shape", op="Shape")
+            shape.input.append(lookup.input[1])
+            shape.attr["T"].type = lookup.attr["Tin"].type
+            shape.attr["out_type"].type = types_pb2.DT_INT32
+            reshape = function.node_def.add(name=shaped, op="Reshape")
+            reshape.input.extend([found, f"{shape.name}:output:0"])
+            reshape.attr["T"].type = lookup.attr["Tout"].type
+            reshape.attr["Tshape"].type = types_pb2.DT_INT32
+    path.write_bytes(saved.SerializeToString())
+
+
+def _redirect(function: Any, before: str, after: str) -> None:
+    for node in function.node_def:
+        node.input[:] = [after if one == before else one for one in node.input]
+    for name, tensor in function.ret.items():
+        if tensor == before:
+            function.ret[name] = after
 
 
 def _run(content: bytes, rows: Mapping[str, Any]) -> dict[str, Any]:

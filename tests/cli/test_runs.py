@@ -181,14 +181,19 @@ class TestExport:
         assert 0 < max(found["differences"].values()) < 0.1
         assert "exists already" in fails("export", trained[0], file)
 
+    def test_int8(self, trained, tmp_path):
+        result = run("export", trained[0], tmp_path, "--quantize", "int8", "--json")
+        found = json.loads(result.stdout)
+        assert found["size"] < found["weights"]
+        assert 0 < max(found["differences"].values()) < 0.5
+        assert "Largest difference from the model:" in result.stderr
+
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
             (["model.keras"], "PATHS must be two"),
-            (
-                ["m.keras", "served", "--quantize", "int8"],
-                "--quantize is for a .tflite",
-            ),
+            (["m.keras", "served", "--quantize", "float16"], "TensorFlow Serving int8"),
+            (["m.keras", "m.onnx", "--quantize", "int8"], "int8 is not for m.onnx"),
             (["m.keras", "m.onnx", "--version", 1], "--version is for TensorFlow Serv"),
             (["m.keras", "m.tflite", "--no-warmup"], "--warmup is for TensorFlow Serv"),
         ],

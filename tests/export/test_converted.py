@@ -43,6 +43,17 @@ def words():
     )
 
 
+def words_beside_bins():
+    """Rows that are joined of what a table found and of what was computed."""
+    return two_task_model(
+        inputs={
+            "job": features.Categorical(["clerk", "nurse"]),
+            "age": features.Numeric(mean=40.0, variance=100.0, edges=[0.0, 30.0, 90.0]),
+        },
+        trunk=trunks.Tabular((8,)),
+    )
+
+
 def codes():
     return two_task_model(
         inputs={"code": features.Categorical([10, 20])}, trunk=trunks.Tabular((8,))
@@ -61,7 +72,7 @@ class TestLiteRT:
         assert max(made.differences.values()) <= 1e-5
         assert [path.name for path in tmp_path.iterdir()] == ["m.tflite"]
 
-    @pytest.mark.parametrize("make", [every_pooled_task, words])
+    @pytest.mark.parametrize("make", [every_pooled_task, words, words_beside_bins])
     def test_tasks_and_words(self, make, tmp_path):
         made = export.litert(make(), tmp_path / "m.tflite")
         assert max(made.differences.values()) <= 1e-5

@@ -71,8 +71,12 @@ def process(folder, *arguments):
         text=True,
     ) as started:
         try:
-            lines = iter(started.stdout.readline, "}\n")
-            yield started, json.loads("".join(lines) + "}")
+            said = ""
+            while not said.endswith("}\n"):
+                line = started.stdout.readline()
+                assert line, started.stderr.read()
+                said += line
+            yield started, json.loads(said)
         finally:
             started.kill()
 
