@@ -7,6 +7,7 @@ catches it.
 __all__ = [
     "BundleError",
     "DataError",
+    "DownloadError",
     "ExportError",
     "LabelError",
     "MTLZooError",
@@ -51,6 +52,10 @@ class ExportError(MTLZooError, RuntimeError):
 
 class BundleError(MTLZooError, RuntimeError):
     """A bundle that is incomplete, altered, or not of this model."""
+
+
+class DownloadError(MTLZooError, OSError):
+    """A file that can't be fetched, or not be kept; the message says what to do."""
 
 
 class MissingExtraError(MTLZooError, ImportError):

@@ -1,0 +1,61 @@
+"""Bundles: one published set of weights each, with what it takes to trust them.
+
+A bundle is a folder, `models/<architecture>.<tag>/<version>/`:
+
+| file | what it holds |
+|---|---|
+| `bundle.json` | the manifest, `WeightsInfo`: with the hash of every other file |
+| `config.json` | the Keras config, of layers alone |
+| `shared.safetensors` | weights that are no head's |
+| `heads/<task>.safetensors` | weights of the head of one task |
+| `golden.npz` | a few raw inputs, and what the model answers |
+| `card.md` | the same for people, with what no manifest says |
+| `saved_model/1/` | for TensorFlow Serving, if it is there |
+
+Keys of weights are variable paths, such as `trunk.dense_1/kernel`. A bundle that stands
+on a base, which is another bundle, stores only what isn't the base's.
+"""
+
+from mtlzoo._bundles._build import all_weights, base_weights, build_model
+from mtlzoo._bundles._bundle import Bundle
+from mtlzoo._bundles._fingerprint import fingerprint
+from mtlzoo._bundles._index import Entry, make_index
+from mtlzoo._bundles._info import (
+    BaseInfo,
+    DatasetInfo,
+    FileInfo,
+    InputInfo,
+    MetricInfo,
+    RecipeInfo,
+    TaskInfo,
+    WeightsInfo,
+)
+from mtlzoo._bundles._keys import relative_keys, weights_by_key
+from mtlzoo._bundles._locate import entries, find, find_entry, locate
+from mtlzoo._bundles._write import check_golden, write
+
+__all__ = [
+    "BaseInfo",
+    "Bundle",
+    "DatasetInfo",
+    "Entry",
+    "FileInfo",
+    "InputInfo",
+    "MetricInfo",
+    "RecipeInfo",
+    "TaskInfo",
+    "WeightsInfo",
+    "all_weights",
+    "base_weights",
+    "build_model",
+    "check_golden",
+    "entries",
+    "find",
+    "find_entry",
+    "fingerprint",
+    "locate",
+    "make_index",
+    "relative_keys",
+    "weights_by_key",
+    "write",
+]
