@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         serving as serving,
         sharing as sharing,
         tasks as tasks,
+        transfer as transfer,
         trunks as trunks,
     )
     from mtlzoo._build import build as build
@@ -78,6 +79,7 @@ __all__ = [
     "serving",
     "sharing",
     "tasks",
+    "transfer",
     "trunks",
 ]
 

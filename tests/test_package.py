@@ -22,6 +22,7 @@ PUBLIC = [
     "serving",
     "sharing",
     "tasks",
+    "transfer",
     "trunks",
 ]
 

@@ -30,11 +30,16 @@ class GradientReversal(keras.layers.Layer):
         self.supports_masking = True
 
     def call(self, inputs: Any) -> Any:
-        # The value of the second term is 0 and its gradient -2.
-        return inputs - 2.0 * (inputs - ops.stop_gradient(inputs))
+        return reverse_gradient(inputs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
+
+
+def reverse_gradient(tensor: Any, strength: Any = 1.0) -> Any:
+    """Return `tensor`, whose gradient is multiplied by `-strength`."""
+    # The value of the second term is 0 and its gradient -(1 + strength).
+    return tensor - (1.0 + strength) * (tensor - ops.stop_gradient(tensor))
 
 
 @keras.saving.register_keras_serializable("mtlzoo")
