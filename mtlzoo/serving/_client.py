@@ -146,6 +146,35 @@ class Client:
             np.float32,
         )
 
+    def multi_inference(
+        self, examples: Sequence[Mapping[str, Any]], *, signatures: Sequence[str]
+    ) -> dict[str, Any]:
+        """Return what several signatures say of the same examples, by signature.
+
+        Each entry is as `classify` or `regress` return it. Over gRPC the server runs
+        the model once for all of them; REST has no such call, so there each signature
+        is asked by itself.
+
+        Args:
+            examples: as for `classify`.
+            signatures: such as `["classify_income", "regress_hours"]`.
+
+        Raises:
+            ServingError: what the server said, or that it can't be reached.
+            UnknownNameError: there is no such signature.
+        """
+        features = [_features(one) for one in examples]
+        tasks = {name: self._signature(name).method for name in signatures}
+        found = self._call(
+            lambda seconds: self._transport.multi_inference(
+                self._target, tasks, features, seconds
+            )
+        )
+        return {
+            name: np.array(answer, np.float32) if tasks[name] == "regress" else answer
+            for name, answer in found.items()
+        }
+
     def signatures(self) -> dict[str, Signature]:
         """Return what the model takes and gives, by signature.
 

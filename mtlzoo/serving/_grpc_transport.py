@@ -9,6 +9,7 @@ from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
+    inference_pb2,
     model_pb2,
     model_service_pb2_grpc,
     predict_pb2,
@@ -70,10 +71,7 @@ class GrpcTransport:
         _fill(request.model_spec, target, signature)
         request.input.example_list.examples.extend(map(to_example, examples))
         answer = _call(self._prediction.Classify, request, timeout)
-        return [
-            [(one.label, one.score) for one in row.classes]
-            for row in answer.result.classifications
-        ]
+        return _classes(answer.result)
 
     def regress(
         self,
@@ -87,6 +85,26 @@ class GrpcTransport:
         request.input.example_list.examples.extend(map(to_example, examples))
         answer = _call(self._prediction.Regress, request, timeout)
         return [one.value for one in answer.result.regressions]
+
+    def multi_inference(
+        self,
+        target: Target,
+        tasks: Mapping[str, str],
+        examples: Sequence[Features],
+        timeout: float,
+    ) -> dict[str, Any]:
+        request = inference_pb2.MultiInferenceRequest()
+        for name, method in tasks.items():
+            task = request.tasks.add(method_name=f"tensorflow/serving/{method}")
+            _fill(task.model_spec, target, name)
+        request.input.example_list.examples.extend(map(to_example, examples))
+        answer = _call(self._prediction.MultiInference, request, timeout)
+        return {
+            name: [one.value for one in result.regression_result.regressions]
+            if result.HasField("regression_result")
+            else _classes(result.classification_result)
+            for name, result in zip(tasks, answer.results, strict=True)
+        }
 
     def signatures(self, target: Target, timeout: float) -> dict[str, Signature]:
         request = get_model_metadata_pb2.GetModelMetadataRequest(
@@ -124,6 +142,13 @@ def _fill(spec: model_pb2.ModelSpec, target: Target, signature: str = "") -> Non
         spec.version.value = target.version
     elif target.label is not None:
         spec.version_label = target.label
+
+
+def _classes(result: Any) -> list[list[tuple[str, float]]]:
+    return [
+        [(one.label, one.score) for one in row.classes]
+        for row in result.classifications
+    ]
 
 
 def _call(method: Any, request: Any, timeout: float) -> Any:

@@ -63,6 +63,21 @@ class RestTransport:
         body = _examples(signature, examples)
         return list(self._post(target, "regress", body, timeout)["results"])
 
+    def multi_inference(
+        self,
+        target: Target,
+        tasks: Mapping[str, str],
+        examples: Sequence[Features],
+        timeout: float,
+    ) -> dict[str, Any]:
+        deadline = time.monotonic() + timeout
+        found: dict[str, Any] = {}
+        for name, method in tasks.items():
+            ask = self.regress if method == "regress" else self.classify
+            left = max(0.001, deadline - time.monotonic())
+            found[name] = ask(target, name, examples, left)
+        return found
+
     def signatures(self, target: Target, timeout: float) -> dict[str, Signature]:
         path = self._path(target) + "/metadata"
         return from_metadata(self._request("GET", path, None, timeout))

@@ -61,7 +61,7 @@ def serve(
 
     ```python
     with mtlzoo.serving.serve("serving/income", port=0) as server:
-        client = mtlzoo.serving.Client(server.url)
+        client = mtlzoo.serving.Client(server.url, "income")
         client.predict({"age": [39], "job": ["clerk"]})
     ```
     """

@@ -75,6 +75,22 @@ class Transport(Protocol):
     ) -> list[float]:
         """Return the value of each example."""
 
+    def multi_inference(
+        self,
+        target: Target,
+        tasks: Mapping[str, str],
+        examples: Sequence[Features],
+        timeout: float,
+    ) -> dict[str, Any]:
+        """Return by signature what `classify` or `regress` return.
+
+        Args:
+            target: the model.
+            tasks: methods, `"classify"` or `"regress"`, by signature.
+            examples: features by name.
+            timeout: of all of it.
+        """
+
     def signatures(self, target: Target, timeout: float) -> dict[str, Signature]:
         """Return what the model can be asked."""
 

@@ -1,5 +1,6 @@
-"""The page to try models on: three files, and the names of the models."""
+"""The page to try models on: its files, and what it shows of the models."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from mtlzoo.serving._models import Models
+from mtlzoo.serving._errors import ServingError
+from mtlzoo.serving._models import Models, Spec
+from mtlzoo.serving._recorded import facts
 
 _FOLDER = Path(__file__).parent / "ui"
 _FILES = {
@@ -34,4 +37,12 @@ def routes(models: Models) -> Iterator[BaseRoute]:
     async def names(request: Request) -> JSONResponse:
         return JSONResponse(models.names())
 
+    async def of_model(request: Request) -> JSONResponse:
+        try:
+            with models.use(Spec(request.path_params["name"])) as servable:
+                return JSONResponse(await asyncio.to_thread(facts, servable))
+        except ServingError as error:
+            return JSONResponse({"error": error.message}, error.status.http)
+
     yield Route("/ui/models", names)
+    yield Route("/ui/models/{name}", of_model)

@@ -1,5 +1,6 @@
 """Requests that a version answers before it serves: a test that comes with it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +23,28 @@ def warm_up(servable: Servable) -> int:
     Raises:
         ServingError: one of them fails, which is to fail the load.
     """
-    path = servable.folder / RECORDS
-    if not path.is_file():
-        return 0
     count = 0
-    with errors_of_tensorflow(), quiet():
-        for record in tf.compat.v1.io.tf_record_iterator(str(path)):
+    with errors_of_tensorflow():
+        for log in read(servable.folder):
             count += 1
             if count > MAX_RECORDS:
                 raise invalid(
                     "Number of warmup records exceeds the maximum "
-                    f"({MAX_RECORDS}) at {path}"
+                    f"({MAX_RECORDS}) at {servable.folder / RECORDS}"
                 )
-            _answer(servable, prediction_log_pb2.PredictionLog.FromString(record))
+            _answer(servable, log)
     return count
+
+
+def read(folder: Path) -> Iterator[Any]:
+    """Yield the requests recorded in the folder of a version."""
+    path = folder / RECORDS
+    if not path.is_file():
+        return
+    with quiet():
+        records = tf.compat.v1.io.tf_record_iterator(str(path))
+    for record in records:
+        yield prediction_log_pb2.PredictionLog.FromString(record)
 
 
 def _answer(servable: Servable, log: Any) -> None:

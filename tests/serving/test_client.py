@@ -66,6 +66,18 @@ def test_classify_and_regress(url):
         assert classes == [[("", 12.0)]]
 
 
+def test_multi_inference(url):
+    signatures = ["regress_x_to_y", "classify_x_to_y"]
+    with serving.Client(url, "half_plus_two") as client:
+        found = client.multi_inference([{"x": 80.0}, {}], signatures=signatures)
+        assert list(found) == signatures
+        assert found["regress_x_to_y"].tolist() == [42.0, 2.0]
+        assert found["regress_x_to_y"].dtype == np.float32
+        assert found["classify_x_to_y"] == [[("", 42.0)], [("", 2.0)]]
+        with pytest.raises(UnknownNameError, match="Did you mean 'regress_x_to_y'"):
+            client.multi_inference([{"x": 1.0}], signatures=["regress_x_to"])
+
+
 def test_bytes_that_end_in_zeros_stay(url):
     assert _client._features({"f": b"\xff\x00"}) == {"f": [b"\xff\x00"]}
     with (

@@ -1,7 +1,11 @@
 """The page, in a browser: forms from signatures, and what the models answer."""
 
+import base64
+import json
 import os
 import shutil
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +13,8 @@ import pytest
 import tensorflow as tf
 from serving.models import save, signature
 
-from mtlzoo import serving
+import mtlzoo
+from mtlzoo import export, features, serving, tasks, trunks
 
 v1 = tf.compat.v1
 SCREENSHOTS = os.environ.get("MTLZOO_SCREENSHOTS")
@@ -48,9 +53,33 @@ def photo():
     }
 
 
+def export_shop(folder):
+    """An export of our own, with class names, a picture and recorded requests."""
+    model = mtlzoo.build(
+        "shared_bottom",
+        inputs={
+            "photo": features.Image((8, 8, 1)),
+            "job": features.Categorical(["clerk", "nurse"]),
+            "age": features.Numeric(mean=40.0, variance=100.0),
+        },
+        tasks=[
+            tasks.Multiclass("garment", ["bag", "coat", "shoe"]),
+            tasks.Regression("share", mean=0.5),
+        ],
+        trunk=trunks.Multimodal({"photo": trunks.CNN((2,))}, units=(4,)),
+    )
+    golden = {
+        "photo": np.zeros((2, 8, 8, 1), "uint8"),
+        "job": ["clerk", "nurse"],
+        "age": [30.0, np.nan],
+    }
+    export.saved_model(model, folder, golden=golden)
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ui")
+    export_shop(folder / "shop")
     save(folder / "income" / "1", table_and_text)
     save(folder / "photo" / "1", photo)
     with serving.serve(folder, port=0, grpc_port=0, ui=True) as server:
@@ -131,6 +160,42 @@ def test_form(opened):
     assert found["hours"] == ["42"]
     assert len(found["topic"]) == 8
     assert found["topic"][0] == "0"
+
+
+DROP = """
+const bytes = Uint8Array.from(atob(arguments[1]), (one) => one.charCodeAt(0));
+const transfer = new DataTransfer();
+transfer.items.add(new File([bytes], "grey.png", { type: "image/png" }));
+arguments[0].dispatchEvent(new DragEvent("drop", { dataTransfer: transfer }));
+"""
+
+
+def test_export_of_ours(opened):
+    """The form holds recorded rows, a picture goes as a file, classes have names."""
+    find(opened, "#model option[value=shop]").click()
+    find(opened, "#known-job")
+    job, age = (find(opened, f"[name={name}]") for name in ("job", "age"))
+    assert find(opened, "#signature").get_property("value") == "serving_bytes"
+    assert [one.get_property("value") for one in (job, age)] == ["clerk", "30"]
+    find(opened, "#another").click()
+    assert [one.get_property("value") for one in (job, age)] == ["nurse", "30"]
+    picture = tf.io.encode_png(np.full((20, 10, 1), 99, "uint8")).numpy()
+    script = base64.b64encode(picture).decode()
+    opened.execute_script(DROP, find(opened, ".drop"), script)
+    find(opened, ".drop img:not([hidden])")
+    found = answers(opened)
+    shoot(opened, "shop")
+    assert set(found["garment"][::2]) == {"bag", "coat", "shoe"}
+    assert sum(float(one.rstrip("%")) for one in found["garment"][1::2]) > 99
+    assert "%" not in found["share"][0]  # a value, though it is between 0 and 1
+
+
+def test_unknown_model(page):
+    with pytest.raises(urllib.error.HTTPError) as error:
+        urllib.request.urlopen(f"{page}/ui/models/nope")
+    with error.value as response:
+        assert response.code == 404
+        assert "Servable not found" in json.loads(response.read())["error"]
 
 
 def test_one_task(opened):

@@ -1,14 +1,16 @@
 // One form field for each input of a signature, and what stands in it as JSON.
 
+const LONG_TEXT = 40; // characters, from which a text gets room for more
 const FLOATS = /^DT_(FLOAT|DOUBLE|HALF|BFLOAT16)$/;
 
-export function makeField(name, tensor) {
+// `isFile`: the input is an encoded picture. `examples`: values that it has had.
+export function makeField(name, tensor, isFile, examples) {
   const sizes = (tensor.tensor_shape.dim ?? []).map((dim) => Number(dim.size));
   const row = sizes.slice(1); // the first axis holds the rows
-  if (tensor.dtype === "DT_STRING") {
-    const bytes = /bytes|jpeg|png/.test(name);
-    return bytes ? fileField(name) : textField(name, tensor, row);
+  if (isFile || (tensor.dtype === "DT_STRING" && /bytes|jpeg|png/.test(name))) {
+    return fileField(name);
   }
+  if (tensor.dtype === "DT_STRING") return textField(name, row, examples);
   const channels = row.at(-1);
   if (row.length === 3 && (channels === 1 || channels === 3)) {
     return imageField(name, row, tensor);
@@ -37,24 +39,39 @@ function nest(value, row) {
   return row.reduce((inner) => [inner], value);
 }
 
+function setter(control) {
+  return (example) => { control.value = String([example].flat(Infinity)[0]); };
+}
+
 function numberField(name, tensor, row) {
   if (tensor.dtype === "DT_BOOL") {
     const control = element("select", { name });
     control.append(new Option("false"), new Option("true"));
     const value = () => nest(control.value === "true", row);
-    return { label: shell(name, "yes or no", control), value };
+    return { label: shell(name, "yes or no", control), value, set: setter(control) };
   }
   const isFloat = FLOATS.test(tensor.dtype);
   const control = element("input", {
     name, type: "number", value: "0", step: isFloat ? "any" : "1", required: true,
   });
   const value = () => nest(Number(control.value), row);
-  return { label: shell(name, isFloat ? "number" : "whole number", control), value };
+  return { label: shell(name, isFloat ? "number" : "whole number", control), value, set: setter(control) };
 }
 
-function textField(name, tensor, row) {
-  const control = element("textarea", { name, rows: 1, placeholder: "Type a text" });
-  return { label: shell(name, "text", control), value: () => nest(control.value, row) };
+function textField(name, row, examples) {
+  const known = [...new Set(examples.flat(Infinity))].filter((one) => one).sort();
+  const isShort = known.length > 0 && known.every((one) => one.length < LONG_TEXT);
+  const control = isShort
+    ? element("input", { name })
+    : element("textarea", { name, rows: 1, placeholder: "Type a text" });
+  const label = shell(name, "text", control);
+  if (isShort) {
+    const list = element("datalist", { id: `known-${name}` });
+    list.append(...known.map((one) => new Option(one)));
+    control.setAttribute("list", list.id);
+    label.append(list);
+  }
+  return { label, value: () => nest(control.value, row), set: setter(control) };
 }
 
 function listField(name, tensor, row) {
@@ -72,7 +89,8 @@ function listField(name, tensor, row) {
       throw new Error(`${name} must be a list of numbers, such as [0, 1].`);
     }
   };
-  return { label: shell(name, `${shape} numbers`, control), value };
+  const set = (example) => { control.value = JSON.stringify(example); };
+  return { label: shell(name, `${shape} numbers`, control), value, set };
 }
 
 // Shows the chosen file, and hands it to `use` as soon as it is there.
@@ -105,7 +123,7 @@ function imageField(name, [rows, columns, channels], tensor) {
   const height = rows < 0 ? 224 : rows;
   const width = columns < 0 ? 224 : columns;
   let pixels = null;
-  const label = dropZone(name, `${width} × ${height} pixels`, (file, picture) => {
+  const label = dropZone(name, `${width} × ${height} pixels, 0 to 255`, (file, picture) => {
     const canvas = element("canvas", { width, height });
     const context = canvas.getContext("2d", { willReadFrequently: true });
     context.drawImage(picture, 0, 0, width, height);
