@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,20 +43,28 @@ def make_cells(
     ]
 
 
-def run_cells(cells: list[Settings], folder: Path) -> Iterator[dict[str, Any]]:
+def run_cells(
+    cells: list[Settings],
+    folder: Path,
+    keep_model: Callable[[Settings], bool] = lambda settings: False,
+) -> Iterator[dict[str, Any]]:
     """Yield the record of each cell, from its file if it was run before.
 
     A record is written whole or not at all, so a comparison that was killed goes on
     where it stopped.
+
+    Args:
+        cells: the settings of each.
+        folder: of the records.
+        keep_model: whether the trained model of a cell is saved beside its record, as
+            `model_path` says.
 
     Raises:
         DataError: a file holds the result of other settings.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for index, settings in enumerate(cells, start=1):
-        path = folder / (
-            f"{settings.architecture}.{settings.balancing}.{settings.seed}.json"
-        )
+        path = record_path(folder, settings)
         plain = json.loads(json.dumps(dataclasses.asdict(settings)))
         if path.exists():
             record = json.loads(path.read_text("utf-8"))
@@ -70,14 +78,28 @@ def run_cells(cells: list[Settings], folder: Path) -> Iterator[dict[str, Any]]:
                 f"{index}/{len(cells)} {settings.architecture} {settings.balancing} "
                 f"seed {settings.seed}"
             )
-            record = {"settings": plain, **_run_one(settings, label)}
+            model, record = _run_one(settings, label)
+            record = {"settings": plain, **record}
+            if keep_model(settings):
+                model.save(model_path(folder, settings))
             unfinished = path.with_suffix(".tmp")
             unfinished.write_text(json.dumps(record, indent=2), "utf-8")
             os.replace(unfinished, path)
         yield record
 
 
-def _run_one(settings: Settings, label: str) -> dict[str, Any]:
+def record_path(folder: Path, settings: Settings) -> Path:
+    """Return where the record of a cell lies."""
+    name = f"{settings.architecture}.{settings.balancing}.{settings.seed}.json"
+    return folder / name
+
+
+def model_path(folder: Path, settings: Settings) -> Path:
+    """Return where the model of a cell lies, if it was kept."""
+    return record_path(folder, settings).with_suffix(".keras")
+
+
+def _run_one(settings: Settings, label: str) -> tuple[Any, dict[str, Any]]:
     import keras
 
     from mtlzoo.callbacks import StepTime
@@ -87,9 +109,11 @@ def _run_one(settings: Settings, label: str) -> dict[str, Any]:
     dataset = _run.load_dataset(settings)
     result = _run.train(settings, dataset, label, callbacks=[timer])
     model = result.model
-    return {
+    return model, {
         "headlines": {task.name: list(task.headline) for task in model.tasks},
+        "validation": result.metrics["validation"],
         "test": result.metrics["test"],
+        "epochs": len(result.history["loss"]),
         "parameters": result.parameters,
         "flops": forward_flops(model),
         "step_seconds": timer.seconds,

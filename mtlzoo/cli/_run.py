@@ -53,6 +53,8 @@ def load_dataset(settings: Settings) -> Any:
         shuffle_seed=settings.seed,
         **settings.dataset_options,
     )
+    if settings.tasks is not None:
+        dataset = dataset.only(settings.tasks)
     return dataset if settings.rows is None else dataset.subset(settings.rows)
 
 
@@ -62,7 +64,7 @@ def train(
     """Build and train a model, and evaluate it on the validation and test rows."""
     import keras
 
-    from mtlzoo import build
+    from mtlzoo import build, heads
     from mtlzoo._registry import BALANCING, TRUNKS
     from mtlzoo.callbacks import Progress
 
@@ -71,8 +73,9 @@ def train(
         settings.architecture,
         **dataset.spec,
         trunk=settings.trunk and TRUNKS.get(settings.trunk)(**settings.trunk_options),
+        head=heads.Tower(**settings.head),
         balancing=BALANCING.get(settings.balancing)(**settings.balancing_options),
-        optimizer=keras.optimizers.Adam(settings.learning_rate),
+        optimizer=keras.optimizers.Adam(_learning_rate(settings, dataset)),
         **settings.options,
     )
     progress = Progress(label)
@@ -83,7 +86,7 @@ def train(
             validation_data=dataset.validation,
             epochs=settings.epochs,
             verbose=0,
-            callbacks=[progress, *callbacks],
+            callbacks=[progress, *_stopping(settings), *callbacks],
         ).history
     finally:
         progress.close()
@@ -92,6 +95,29 @@ def train(
         metrics = {split: evaluate(model, getattr(dataset, split)) for split in SPLITS}
     history = {name: [float(one) for one in values] for name, values in history.items()}
     return Result(settings, model, history, metrics, seconds)
+
+
+def _learning_rate(settings: Settings, dataset: Any) -> Any:
+    import keras
+
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    steps = -(-dataset.sizes["train"] // settings.batch_size) * settings.epochs
+    return keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
+
+
+def _stopping(settings: Settings) -> list[Any]:
+    import keras
+
+    if settings.patience is None:
+        return []
+    return [
+        keras.callbacks.EarlyStopping(
+            monitor="val_loss",
+            patience=settings.patience,
+            restore_best_weights=True,
+        )
+    ]
 
 
 def evaluate(model: Any, batches: Any) -> dict[str, float]:

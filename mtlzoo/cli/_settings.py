@@ -9,6 +9,8 @@ from mtlzoo._registry import ARCHITECTURES, BALANCING, DATASETS, TRUNKS, unknown
 from mtlzoo.cli._source import options
 from mtlzoo.errors import OptionError
 
+SCHEDULES = ("constant", "cosine")
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -25,6 +27,11 @@ class Settings:
         learning_rate: of Adam.
         seed: of the initial weights and the order of the rows.
         rows: how many training rows are used; `None` for all.
+        tasks: which of the data set's tasks are learned; `None` for all.
+        head: arguments of `mtlzoo.heads.Tower`, for every task.
+        schedule: of the learning rate: `"constant"`, or `"cosine"`, down to 0.
+        patience: after how many epochs without a lower validation loss training stops,
+            and the weights of the lowest are taken; `None` for never.
     """
 
     dataset: str
@@ -40,14 +47,21 @@ class Settings:
     learning_rate: float = 1e-3
     seed: int = 0
     rows: int | None = None
+    tasks: list[str] | None = None
+    head: dict[str, Any] = dataclasses.field(default_factory=dict)
+    schedule: str = "constant"
+    patience: int | None = None
 
     def check(self) -> None:
         """Refuse names and options that there are not.
 
         Raises:
             UnknownNameError: nothing has that name; the message lists close ones.
-            OptionError: what was named has no such option.
+            OptionError: what was named has no such option, or there is no such
+                schedule.
         """
+        if self.schedule not in SCHEDULES:
+            raise OptionError(unknown_name("schedule", self.schedule, SCHEDULES))
         if self.trunk is None and self.trunk_options:
             raise OptionError(
                 "Options of a trunk need the trunk's name: add --trunk NAME."

@@ -3,11 +3,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from mtlzoo.cli import _folder, _run
+from mtlzoo.cli import _folder, _recipe_command, _run
 from mtlzoo.cli._output import as_json, load_tensorflow, print_json, say, say_next
 from mtlzoo.cli._results import print_metrics, task_names
-from mtlzoo.cli._settings import Settings, parse_options
+from mtlzoo.cli._settings import SCHEDULES, Settings, parse_options
 
 
 def _pairs(*names: str, of: str) -> Callable[[Any], Any]:
@@ -21,8 +22,14 @@ def _pairs(*names: str, of: str) -> Callable[[Any], Any]:
 
 
 @click.command()
-@click.argument("dataset")
-@click.argument("architecture")
+@click.argument("dataset", required=False)
+@click.argument("architecture", required=False)
+@click.option(
+    "--recipe",
+    "recipe_path",
+    type=click.Path(path_type=Path),
+    help="File that says it all: data, model, training, seeds.",
+)
 @_pairs("-o", "--option", "options", of="the architecture")
 @click.option("--trunk", help="Trunk; by default what suits the inputs.")
 @_pairs("-t", "--trunk-option", "trunk_options", of="the trunk")
@@ -41,23 +48,54 @@ def _pairs(*names: str, of: str) -> Callable[[Any], Any]:
     show_default=True,
     help="Of Adam.",
 )
+@click.option(
+    "--schedule",
+    type=click.Choice(SCHEDULES),
+    default="constant",
+    show_default=True,
+    help="Of the learning rate.",
+)
+@click.option(
+    "--patience",
+    type=click.IntRange(1),
+    help="Stop after so many epochs without a lower validation loss.",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
-    help="Folder of the run.  [default: runs/DATASET-ARCHITECTURE-SEED]",
+    help="Folder of the run.  [default: runs/DATASET-ARCHITECTURE-SEED; with "
+    "--recipe, runs/NAME]",
 )
 @as_json
-def train(output: Path | None, as_json: bool, **settings: Any) -> None:
+@click.pass_context
+def train(
+    context: click.Context,
+    /,
+    output: Path | None,
+    recipe_path: Path | None,
+    as_json: bool,
+    **settings: Any,
+) -> None:
     """Train ARCHITECTURE on DATASET into a folder.
 
     The folder gets the model, its settings, its metrics and its curves, all at once
     when the training is done. Names are those of `mtlzoo list`.
 
+    With --recipe, train all seeds of a recipe and its single-task baselines, and say
+    which seed is best. The same command goes on where it was stopped.
+
     \b
     mtlzoo train adult shared_bottom
     mtlzoo train adult mmoe -o num_experts=4 --trunk tabular -t units=128,64
+    mtlzoo train --recipe recipe.yaml
     """  # noqa: D301
+    if recipe_path is not None:
+        _refuse_settings(context, settings)
+        _recipe_command.run(recipe_path, output, as_json)
+        return
+    if not (settings["dataset"] and settings["architecture"]):
+        raise click.UsageError("Give DATASET and ARCHITECTURE, or --recipe FILE.")
     chosen = Settings(**settings)
     chosen.check()
     name = f"{chosen.dataset}-{chosen.architecture}-{chosen.seed}"
@@ -77,3 +115,13 @@ def train(output: Path | None, as_json: bool, **settings: Any) -> None:
         f"mtlzoo evaluate {folder}",
         f"mtlzoo export {folder} serving/{chosen.dataset}",
     )
+
+
+def _refuse_settings(context: click.Context, settings: dict[str, Any]) -> None:
+    given = [
+        name
+        for name in settings
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    ]
+    if given:
+        raise click.UsageError(f"--recipe says it all; leave out: {', '.join(given)}.")
