@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from mtlzoo._meters import Meters
+from mtlzoo._toggled import follow
 from mtlzoo.balancing import Aggregator
 from mtlzoo.balancing._total import total_loss, whole_losses
 from mtlzoo.sharing._supervision import supervised
@@ -24,6 +25,10 @@ class TrainingStep(_Model):
     optimizer: Any
     penalties: tuple[Any, ...]
     _meters: Meters
+
+    def make_train_function(self, force: bool = False) -> None:
+        """Compile the step, again if what is trainable has changed since."""
+        super().make_train_function(force=follow(self) or force)
 
     def train_step(self, data: Any) -> dict[str, Any]:
         with supervised(data), untrained_tasks():

@@ -5,10 +5,11 @@ from typing import Any, Self
 
 import keras
 
-from mtlzoo import _data, balancing as balancing_package
+from mtlzoo import _data, _trainable, balancing as balancing_package
 from mtlzoo._functional import outputs_by_task
 from mtlzoo._meters import Meters
 from mtlzoo._step import TrainingStep
+from mtlzoo._toggled import follow, hold, trained
 from mtlzoo.balancing._hooks import with_epoch_hooks
 from mtlzoo.balancing._prepare import prepare
 from mtlzoo.errors import LabelError
@@ -117,9 +118,10 @@ class MultiTaskModel(TrainingStep, keras.Model):
         self._weighted_metrics = {**(weighted_metrics or {})}
         self._options = kwargs
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
-        self.balancing = balancing_package.get(balancing)
+        hold(self, balancing_package.get(balancing))
         prepare(self.balancing, self)
         self.optimizer.build(self.trainable_variables)
+        self._trained = trained(self)
         self._meters = Meters(self.tasks, self._weighted_metrics)
 
     def get_config(self) -> dict[str, Any]:
@@ -130,6 +132,7 @@ class MultiTaskModel(TrainingStep, keras.Model):
         config["penalties"] = [
             keras.saving.serialize_keras_object(one) for one in self.penalties
         ]
+        config["trained"] = _trainable.state(self)
         return config
 
     @classmethod
@@ -139,15 +142,18 @@ class MultiTaskModel(TrainingStep, keras.Model):
         config = dict(config)
         tasks = config.pop("tasks", [])
         penalties = config.pop("penalties", [])
+        state = config.pop("trained", {})
         model = super().from_config(config, custom_objects=custom_objects)
         revive = keras.saving.deserialize_keras_object
         model.tasks = tuple(revive(one) for one in tasks)
         model.penalties = tuple(revive(one) for one in penalties)
+        _trainable.restore(model, state)
         return model
 
     def get_compile_config(self) -> dict[str, Any]:
         if not self.compiled:
             return {}
+        follow(self)  # the optimizer is saved for what is trainable now
         return {
             key: keras.saving.serialize_keras_object(value)
             for key, value in {

@@ -60,9 +60,10 @@ def _keep_from_decay(optimizer: Any, variables: list[Any]) -> None:
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     if not variables or optimizer.built:
         return
-    # `exclude_from_weight_decay` forgets what was excluded before.
-    excluded: set[Any] = getattr(optimizer, "_exclude_from_weight_decay", set())
-    pattern = getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
-    optimizer.exclude_from_weight_decay(var_list=variables)
-    optimizer._exclude_from_weight_decay |= excluded
-    optimizer._exclude_from_weight_decay_pattern = pattern
+    for one in getattr(optimizer, "optimizers", [optimizer]):
+        # `exclude_from_weight_decay` forgets what was excluded before.
+        excluded: set[Any] = getattr(one, "_exclude_from_weight_decay", set())
+        pattern = getattr(one, "_exclude_from_weight_decay_pattern", None)
+        one.exclude_from_weight_decay(var_list=variables)
+        one._exclude_from_weight_decay |= excluded
+        one._exclude_from_weight_decay_pattern = pattern

@@ -1,4 +1,30 @@
-"""Transfer: what one data set or model has to give to another.
+"""Transfer: from what is trained already to what is to be learned.
+
+A model of `mtlzoo.build` has a trunk, and heads for its tasks. What of it is trained is
+said in one small language, here and in `mtlzoo.trunks.Pretrained(trainable=...)`:
+
+| choice | names |
+|---|---|
+| `True`, `False` | all of the trunk, nothing of it |
+| `"last:3"` | the last three layers of the trunk that have weights |
+| `"stage:block_5"` | that stage of the trunk, and all that comes after it |
+| `"batch_norm"` | batch normalisations of the trunk, their statistics included |
+| `"bias"` | biases of the trunk, and shifts of its other normalisations |
+| `"lora:8"` | low-rank changes of rank 8 to the trunk's dense layers, attention and \
+convolutions (Hu et al., ICLR 2022) |
+| `"trunk/dense_*"` | any part of the model, by a wildcard pattern over paths |
+
+Several in a list name what any of them does. A path is `trunk`, `sharing` or
+`heads/<task>`, then the names of layers, then that of the variable, all joined by `/`:
+`trunk/stage_1/block_2/first/conv/kernel`. The `*` matches across them, and a pattern
+that matches a layer names all of its variables.
+
+```python
+transfer.freeze(model)                    # the trunk; the heads are trained
+transfer.unfreeze(model, "last:2")        # ... and the last two layers of the trunk
+print(transfer.trainable_report(model))
+model.fit(data)                           # does so, whatever was compiled before
+```
 
 A model that works on one domain and is meant for another learns to see both alike while
 it trains: `adapt`, with `MMD`, `CORAL` or `DANN`. `reestimate_batch_norm` needs no
@@ -9,13 +35,29 @@ from mtlzoo.transfer._adapt import Alignment, adapt
 from mtlzoo.transfer._batch_norm import reestimate_batch_norm
 from mtlzoo.transfer._coral import CORAL
 from mtlzoo.transfer._dann import DANN
+from mtlzoo.transfer._gradual import GradualUnfreeze
+from mtlzoo.transfer._layerwise import LayerwiseOptimizer, layerwise_learning_rates
 from mtlzoo.transfer._mmd import MMD
+from mtlzoo.transfer._report import PartReport, TrainableReport, trainable_report
+from mtlzoo.transfer._schedules import WarmUp
+from mtlzoo.transfer._toggles import freeze, merge_lora, set_trainable, unfreeze
 
 __all__ = [
     "adapt",
     "Alignment",
     "CORAL",
     "DANN",
+    "freeze",
+    "GradualUnfreeze",
+    "layerwise_learning_rates",
+    "LayerwiseOptimizer",
+    "merge_lora",
     "MMD",
+    "PartReport",
     "reestimate_batch_norm",
+    "set_trainable",
+    "trainable_report",
+    "TrainableReport",
+    "unfreeze",
+    "WarmUp",
 ]
