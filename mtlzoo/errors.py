@@ -12,6 +12,7 @@ __all__ = [
     "LabelError",
     "MTLZooError",
     "MissingExtraError",
+    "ModelError",
     "OptionError",
     "TaskError",
     "UnknownNameError",
@@ -56,6 +57,10 @@ class BundleError(MTLZooError, RuntimeError):
 
 class DownloadError(MTLZooError, OSError):
     """A file that can't be fetched, or not be kept; the message says what to do."""
+
+
+class ModelError(MTLZooError, ValueError):
+    """Models that don't go together: to be averaged, or one to teach the other."""
 
 
 class MissingExtraError(MTLZooError, ImportError):

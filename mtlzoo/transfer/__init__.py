@@ -29,17 +29,23 @@ model.fit(data)                           # does so, whatever was compiled befor
 A model that works on one domain and is meant for another learns to see both alike while
 it trains: `adapt`, with `MMD`, `CORAL` or `DANN`. `reestimate_batch_norm` needs no
 training at all.
+
+One model learns from others by `distill`, a teacher a task; fine-tuned copies of one
+base become one model by `soup`, `greedy_soup` and `task_arithmetic`.
 """
 
 from mtlzoo.transfer._adapt import Alignment, adapt
 from mtlzoo.transfer._batch_norm import reestimate_batch_norm
 from mtlzoo.transfer._coral import CORAL
 from mtlzoo.transfer._dann import DANN
+from mtlzoo.transfer._distill import distill
 from mtlzoo.transfer._gradual import GradualUnfreeze
 from mtlzoo.transfer._layerwise import LayerwiseOptimizer, layerwise_learning_rates
 from mtlzoo.transfer._mmd import MMD
 from mtlzoo.transfer._report import PartReport, TrainableReport, trainable_report
 from mtlzoo.transfer._schedules import WarmUp
+from mtlzoo.transfer._soup import GreedySoup, greedy_soup, soup
+from mtlzoo.transfer._task_arithmetic import task_arithmetic
 from mtlzoo.transfer._toggles import freeze, merge_lora, set_trainable, unfreeze
 
 __all__ = [
@@ -47,8 +53,11 @@ __all__ = [
     "Alignment",
     "CORAL",
     "DANN",
+    "distill",
     "freeze",
     "GradualUnfreeze",
+    "greedy_soup",
+    "GreedySoup",
     "layerwise_learning_rates",
     "LayerwiseOptimizer",
     "merge_lora",
@@ -56,6 +65,8 @@ __all__ = [
     "PartReport",
     "reestimate_batch_norm",
     "set_trainable",
+    "soup",
+    "task_arithmetic",
     "trainable_report",
     "TrainableReport",
     "unfreeze",
