@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         export as export,
         features as features,
         heads as heads,
+        hub as hub,
         metrics as metrics,
         plot as plot,
         serving as serving,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         trunks as trunks,
     )
     from mtlzoo._build import build as build
+    from mtlzoo._bundles import list_pretrained as list_pretrained
     from mtlzoo.features import (
         Categorical as Categorical,
         Date as Date,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
         Text as Text,
         Tokens as Tokens,
     )
+    from mtlzoo.hub import load as load, load_head as load_head
     from mtlzoo.model import MultiTaskModel as MultiTaskModel
 
 
@@ -70,10 +73,14 @@ __all__ = [
     "export",
     "features",
     "heads",
+    "hub",
     "list_architectures",
     "list_balancing",
     "list_datasets",
+    "list_pretrained",
     "list_trunks",
+    "load",
+    "load_head",
     "metrics",
     "plot",
     "serving",
@@ -86,6 +93,9 @@ __all__ = [
 _HOME_OF = {
     "build": "mtlzoo._build",
     "MultiTaskModel": "mtlzoo.model",
+    "list_pretrained": "mtlzoo._bundles",
+    "load": "mtlzoo.hub",
+    "load_head": "mtlzoo.hub",
     **dict.fromkeys(
         ["Categorical", "Date", "Image", "Numeric", "Sequence", "Text", "Tokens"],
         "mtlzoo.features",

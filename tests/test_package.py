@@ -17,6 +17,7 @@ PUBLIC = [
     "export",
     "features",
     "heads",
+    "hub",
     "metrics",
     "plot",
     "serving",

@@ -30,8 +30,10 @@ from mtlzoo._bundles._info import (
     TaskInfo,
     WeightsInfo,
 )
-from mtlzoo._bundles._keys import relative_keys, weights_by_key
+from mtlzoo._bundles._keys import find_prefix, relative_keys, weights_by_key
+from mtlzoo._bundles._list import find_pretrained, list_pretrained
 from mtlzoo._bundles._locate import entries, find, find_entry, locate
+from mtlzoo._bundles._sizes import size_in_bytes, size_in_words
 from mtlzoo._bundles._write import check_golden, write
 
 __all__ = [
@@ -52,10 +54,15 @@ __all__ = [
     "entries",
     "find",
     "find_entry",
+    "find_prefix",
+    "find_pretrained",
     "fingerprint",
+    "list_pretrained",
     "locate",
     "make_index",
     "relative_keys",
+    "size_in_bytes",
+    "size_in_words",
     "weights_by_key",
     "write",
 ]

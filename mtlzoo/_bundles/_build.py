@@ -1,18 +1,20 @@
 """From a bundle to its model."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from mtlzoo._bundles import _keys
-from mtlzoo._bundles._bundle import Bundle
+from mtlzoo._bundles._bundle import MANIFEST, Bundle
 from mtlzoo._bundles._fingerprint import fingerprint
+from mtlzoo._bundles._locate import find
 from mtlzoo.errors import BundleError
 
 FindBase = Callable[[str, int], Bundle]
 """From the name and version of a base to its bundle."""
 
 
-def build_model(bundle: Bundle, find_base: FindBase) -> Any:
+def build_model(bundle: Bundle, find_base: FindBase | None = None) -> Any:
     """Return the model of a bundle, with its weights.
 
     Each variable gets its value from the bundle or from the base that it stands on,
@@ -21,14 +23,16 @@ def build_model(bundle: Bundle, find_base: FindBase) -> Any:
 
     Args:
         bundle: checked files.
-        find_base: called where the bundle stands on a base.
+        find_base: called where the bundle stands on a base; by default looks beside
+            the bundle, then in the index.
 
     Raises:
         BundleError: config and weights don't fit each other.
     """
     from mtlzoo._bundles._deferred import deferred
 
-    config, weights = bundle.config(), all_weights(bundle, find_base)
+    config = bundle.config()
+    weights = all_weights(bundle, find_base or beside(bundle.folder.parent.parent))
     with deferred():
         model = _revive(config, bundle)
         variables = _keys.weights_by_key(model)
@@ -63,6 +67,16 @@ def all_weights(bundle: Bundle, find_base: FindBase) -> dict[str, Any]:
             )
         weights[base.prefix + key] = array
     return weights
+
+
+def beside(folder: Path) -> FindBase:
+    """Return what looks for a base in a folder of bundles, then in the index."""
+
+    def find_base(name: str, version: int) -> Bundle:
+        there = folder / name / str(version)
+        return Bundle(there) if (there / MANIFEST).is_file() else find(name, version)
+
+    return find_base
 
 
 def base_weights(bundle: Bundle) -> dict[str, Any]:

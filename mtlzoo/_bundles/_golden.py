@@ -22,17 +22,24 @@ def dump(inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> bytes:
     import numpy as np
 
     arrays = {
-        **{f"inputs.{name}": np.asarray(one) for name, one in inputs.items()},
-        **{f"outputs.{name}": np.asarray(one) for name, one in outputs.items()},
+        **{f"inputs.{name}": one for name, one in plain(inputs).items()},
+        **{f"outputs.{name}": one for name, one in outputs.items()},
     }
-    for name, array in arrays.items():
-        if array.dtype == object:  # strings as pandas and TensorFlow have them
-            arrays[name] = np.array([_text(one) for one in array.ravel()]).reshape(
-                array.shape
-            )
     stream = io.BytesIO()
     np.savez_compressed(stream, allow_pickle=False, **arrays)
     return stream.getvalue()
+
+
+def plain(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return inputs as arrays that need no pickle: strings as NumPy's own."""
+    import numpy as np
+
+    arrays = {name: np.asarray(one) for name, one in inputs.items()}
+    for name, array in arrays.items():
+        if array.dtype.kind in "OS":  # as pandas and TensorFlow have strings
+            texts = np.array([_text(one) for one in array.ravel()], "str")
+            arrays[name] = texts.reshape(array.shape)
+    return arrays
 
 
 def parse(content: bytes) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -153,7 +153,8 @@ class WeightsInfo:
         delta_m: mean change of all metrics against those, in percent; less is better,
             as `mtlzoo.metrics.delta_m` has it.
         delta_m_std: its standard deviation over the seeds.
-        limits: what the weights are not for.
+        use: what the weights are for.
+        limits: what they are not for, and what they do badly.
         papers: of the method, of the data.
         tasks: that the model predicts.
         inputs: that it takes, raw.
@@ -175,6 +176,7 @@ class WeightsInfo:
     single_task_metrics: tuple[MetricInfo, ...] = ()
     delta_m: float | None = None
     delta_m_std: float | None = None
+    use: str = ""
     limits: str = ""
     papers: tuple[str, ...] = ()
     tasks: tuple[TaskInfo, ...] = ()

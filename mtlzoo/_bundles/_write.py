@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mtlzoo._bundles import _golden, _keys, _strict_json, _tensors
-from mtlzoo._bundles._build import FindBase, base_weights, build_model
+from mtlzoo._bundles._build import base_weights, beside, build_model
 from mtlzoo._bundles._bundle import CONFIG, GOLDEN, MANIFEST, SHARED, Bundle
 from mtlzoo._bundles._check_config import check_config
 from mtlzoo._bundles._fingerprint import fingerprint
@@ -34,7 +34,6 @@ def write(
     info: WeightsInfo,
     *,
     examples: Mapping[str, Any],
-    find_base: FindBase,
     base: tuple[str, int] | None = None,
     half: bool = False,
     more: More | None = None,
@@ -48,8 +47,8 @@ def write(
         folder: of all bundles, such as `models`.
         info: what the publisher says of the model; the rest is filled in.
         examples: a few raw rows by input name, which become the golden inputs.
-        find_base: called where the bundle stands on a base.
-        base: name and version of the bundle whose weights this model stands on.
+        base: name and version of the bundle whose weights this model stands on; one in
+            `folder`, or of the index.
         half: whether float32 weights are stored as float16, in half the bytes.
         more: adds files to the bundle.
 
@@ -67,6 +66,8 @@ def write(
             f"{str(target)!r} is published already, and a version never changes. "
             f"Publish the version {info.version + 1}."
         )
+    find_base = beside(Path(folder))
+    examples = _golden.plain(examples)
     config = _config_of(model)
     variables = _keys.weights_by_key(model)
     below = _on_base(variables, find_base(*base)) if base else None
@@ -150,13 +151,8 @@ def _answers(model: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
     import keras
     import numpy as np
 
-    if hasattr(model, "tasks"):
-        found = model.predict(dict(inputs), verbose=0)
-    else:
-        found = model(
-            {name: keras.ops.convert_to_tensor(one) for name, one in inputs.items()},
-            training=False,
-        )
+    tensors = {name: keras.ops.convert_to_tensor(one) for name, one in inputs.items()}
+    found = model(tensors, training=False)
     if not isinstance(found, Mapping):
         raise BundleError(
             f"The outputs of {model.name!r} have no names. Make them a dict: "

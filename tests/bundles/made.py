@@ -7,7 +7,7 @@ import numpy as np
 from examples import INPUTS, TRUNKS, raw_inputs
 
 import mtlzoo
-from mtlzoo import _bundles, heads, tasks
+from mtlzoo import _bundles, heads, hub, tasks
 
 TABLE = ("age", "job", "review")
 
@@ -62,9 +62,26 @@ def info(name="mmoe.table", **changes):
 def write(folder, model=None, examples=None, name="mmoe.table", **options):
     """Write a small bundle and return it."""
     changes = options.pop("changes", {})
-    options.setdefault("find_base", lambda name, version: in_folder(folder, name))
     path = _bundles.write(
         model or table_model(),
+        folder,
+        info(name, **changes),
+        examples=examples or table_rows(),
+        **options,
+    )
+    return _bundles.Bundle(path)
+
+
+def publish(folder, model=None, examples=None, name="mmoe.table", **options):
+    """Publish a small bundle as users do, and return it."""
+    model = model or table_model()
+    metrics = tuple(
+        _bundles.MetricInfo(task.name, "auc", 0.75, "toy") for task in model.tasks
+    )
+    options = {"saved_model": False, **options}
+    changes = {"metrics": metrics, **options.pop("changes", {})}
+    path = hub.publish(
+        model,
         folder,
         info(name, **changes),
         examples=examples or table_rows(),
@@ -78,9 +95,7 @@ def in_folder(folder, name, version=1):
 
 
 def build(bundle):
-    """Return the model of a bundle whose base lies in the same folder."""
-    folder = bundle.folder.parent.parent
-    return _bundles.build_model(bundle, lambda name, _: in_folder(folder, name))
+    return _bundles.build_model(bundle)
 
 
 def stand_on(model, bundle):
@@ -89,10 +104,6 @@ def stand_on(model, bundle):
     for key, array in _bundles.base_weights(bundle).items():
         variables[f"trunk.{key}"].assign(array)
     return model
-
-
-def write_index(folder):
-    (folder / "index.json").write_text(_bundles.make_index(folder), "utf-8")
 
 
 # Spoiling: as an attacker would, who can write every hash anew.

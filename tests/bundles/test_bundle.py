@@ -85,7 +85,7 @@ class TestRoundTrip:
             "import sys, mtlzoo\n"
             "from mtlzoo import _bundles\n"
             "bundle = _bundles.find(sys.argv[1])\n"
-            "_bundles.check_golden(_bundles.build_model(bundle, None), bundle)\n"
+            "_bundles.check_golden(_bundles.build_model(bundle), bundle)\n"
         )
         folder = str(published / "mmoe.table")
         subprocess.run([sys.executable, "-c", code, folder], check=True)
