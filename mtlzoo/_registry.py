@@ -224,6 +224,7 @@ def _first_line(doc: str | None) -> str:
 
 ARCHITECTURES = Registry("architecture", "ARCHITECTURES", "mtlzoo.sharing")
 TRUNKS = Registry("trunk", "TRUNKS", "mtlzoo.trunks")
+BASES = Registry("base", "BASES", "mtlzoo.trunks")
 TASKS = Registry("task kind", "TASKS", "mtlzoo.tasks")
 FEATURES = Registry("feature", "FEATURES", "mtlzoo.features")
 BALANCING = Registry("balancing", "BALANCING", "mtlzoo.balancing")

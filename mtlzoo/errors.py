@@ -16,6 +16,7 @@ __all__ = [
     "OptionError",
     "TaskError",
     "UnknownNameError",
+    "WeightsError",
 ]
 
 
@@ -65,3 +66,7 @@ class ModelError(MTLZooError, ValueError):
 
 class MissingExtraError(MTLZooError, ImportError):
     """An optional dependency is not installed; the message names the extra."""
+
+
+class WeightsError(MTLZooError, ValueError):
+    """Weights that are damaged, can't be had here, or don't fit the model."""

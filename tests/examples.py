@@ -33,6 +33,10 @@ TRUNKS = {
     "cnn": ("image", lambda: trunks.CNN((4, 6))),
     "resnet": ("image", lambda: trunks.ResNet(8, width=4)),
     "efficientnet_lite0": ("image", lambda: trunks.EfficientNetLite0()),
+    "pretrained": (
+        "image",
+        lambda: trunks.Pretrained(trunks.CNN((4, 6)), weights=None),
+    ),
     "rnn": ("text", lambda: trunks.RNN((6,), bidirectional=True)),
     "transformer": (
         "sequence",

@@ -111,7 +111,7 @@ def trunk_tasks(name):
     made = [TASKS["binary"]("answer"), TASKS["regression"]("size")]
     if name in ("rnn", "transformer", "multimodal"):
         made.append(TASKS["sequence_tagging"]("tags"))
-    if name in ("cnn", "resnet", "multimodal"):
+    if name in ("cnn", "pretrained", "resnet", "multimodal"):
         made.append(TASKS["dense"]("pixels"))
     return made
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from mtlzoo._registry import (
     ARCHITECTURES,
     BALANCING,
+    BASES,
     DATASETS,
     FEATURES,
     TASKS,
@@ -18,6 +19,7 @@ from mtlzoo.errors import UnknownNameError
 KINDS: dict[str, Registry] = {
     "architectures": ARCHITECTURES,
     "trunks": TRUNKS,
+    "bases": BASES,
     "balancing": BALANCING,
     "tasks": TASKS,
     "features": FEATURES,

@@ -12,8 +12,8 @@ from mtlzoo.errors import UnknownNameError
 def list_(kind: str | None, pattern: str, as_json: bool) -> None:
     """List what there is, by kind or by pattern.
 
-    KIND is one of architectures, trunks, balancing, tasks, features, datasets. A
-    PATTERN with wildcards may stand alone.
+    KIND is one of architectures, trunks, bases, balancing, tasks, features, datasets.
+    A PATTERN with wildcards may stand alone.
 
     \b
     mtlzoo list

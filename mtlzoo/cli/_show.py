@@ -3,11 +3,12 @@ import click
 from mtlzoo.cli._kinds import Named, lookup
 from mtlzoo.cli._list import describe
 from mtlzoo.cli._output import as_json, print_json, print_table, say_next
-from mtlzoo.cli._source import options
+from mtlzoo.cli._source import Option, options
 
 USES = {
     "architectures": "mtlzoo train adult {name} -o OPTION=VALUE",
     "trunks": "mtlzoo train adult shared_bottom --trunk {name} -t OPTION=VALUE",
+    "bases": "mtlzoo.trunks.Pretrained({written})      in Python",
     "balancing": "mtlzoo train adult shared_bottom --balancing {name} -b OPTION=VALUE",
     "datasets": "mtlzoo train {name} shared_bottom -d OPTION=VALUE",
     "tasks": "mtlzoo.tasks.{attribute}(...)      in Python",
@@ -24,7 +25,7 @@ def show(name: str, as_json: bool) -> None:
     if as_json:
         print_json(
             [
-                {**describe(one), "options": [o._asdict() for o in options(one.entry)]}
+                {**describe(one), "options": [o._asdict() for o in _options(one)]}
                 for one in found
             ]
         )
@@ -43,15 +44,24 @@ def _print(named: Named) -> None:
         click.echo(f"  {fact + ':':{width}}{value}")
     rows = [
         (option.name, option.default or "needed", option.description)
-        for option in options(entry)
+        for option in _options(named)
     ]
     if rows:
         print_table(["option", "default", "what it does"], rows)
-    else:
+    elif kind != "bases":
         click.echo("\n  It has no options.")
+
+
+def _options(named: Named) -> list[Option]:
+    # What a base takes are arguments of `Pretrained`; its function is for that alone.
+    return [] if named.kind == "bases" else options(named.entry)
 
 
 def _use(named: Named) -> str:
     kind, entry = named
-    use = USES[kind].format(name=entry.name, attribute=entry.attribute)
-    return use if options(entry) else use.rpartition(" -")[0] or use
+    use = USES[kind].format(
+        name=entry.name,
+        attribute=entry.attribute,
+        written=entry.facts.get("written", ""),
+    )
+    return use if _options(named) else use.rpartition(" -")[0] or use

@@ -21,6 +21,7 @@ from mtlzoo.trunks._efficientnet_lite0 import EfficientNetLite0
 from mtlzoo.trunks._get import default, get
 from mtlzoo.trunks._mlp import MLP, Tabular
 from mtlzoo.trunks._multimodal import Multimodal
+from mtlzoo.trunks._pretrained._pretrained import Pretrained
 from mtlzoo.trunks._resnet import ResNet
 from mtlzoo.trunks._rnn import RNN
 from mtlzoo.trunks._transformer import Transformer
@@ -32,6 +33,7 @@ __all__ = [
     "Features",
     "MLP",
     "Multimodal",
+    "Pretrained",
     "RNN",
     "ResNet",
     "Source",

@@ -4,7 +4,7 @@ import keras
 
 from mtlzoo.errors import DataError
 from mtlzoo.trunks._base import Features, Sources, Stage, Trunk, encode
-from mtlzoo.trunks._pooling import MaskedMean
+from mtlzoo.trunks._pooling import with_pooled
 
 KINDS = {2: "pooled", 3: "sequence", 4: "map"}
 
@@ -52,16 +52,7 @@ class Custom(Trunk):
                 "A trunk gives a tensor, or a dict with keys among pooled, sequence "
                 f"and map. {self.model.name!r} gives: {', '.join(unknown)}."
             )
-        features = Features(**outputs)
-        if features.pooled is None:
-            pooling = (
-                MaskedMean
-                if features.map is None
-                else keras.layers.GlobalAveragePooling2D
-            )
-            source = features.sequence if features.map is None else features.map
-            features.pooled = pooling(name=f"{name}.average")(source)
-        return features
+        return with_pooled(Features(**outputs), name)
 
     def _take(self, name: str) -> Any:
         if not self._used:

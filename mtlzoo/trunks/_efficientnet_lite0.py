@@ -47,11 +47,10 @@ BLOCKS = (
 class EfficientNetLite0(Trunk):
     """EfficientNet-Lite0: 3.4 million weights, made for photos on small devices.
 
-    Its stages are `stem` and `block_1` to `block_7`, the rows of the paper's table 1;
-    the blocks of a row are `a`, `b`, ..., so a layer is named, say,
-    `trunk.block_5.b.depthwise.conv`. After them comes `top`, a 1x1 convolution to 1280
-    channels. Height and width are divided by 32; the weights were trained at 224x224
-    pixels, and other sizes work.
+    Its stages are the rows of the paper's table 1: `stem`, `block_1` to `block_7`, and
+    `top`, a 1x1 convolution to 1280 channels. The blocks of a row are `a`, `b`, ..., so
+    a layer is named, say, `trunk.block_5.b.depthwise.conv`. Height and width are
+    divided by 32; the weights were trained at 224x224 pixels, and other sizes work.
 
     The trunk takes raw pixels, 0 to 255, and scales them itself, by `(pixel - 127) /
     128`: the scale of the input's `Image` feature has no effect. Weights start at
@@ -102,10 +101,12 @@ class EfficientNetLite0(Trunk):
 
             return apply
 
-        return [stem, *(stage(index) for index in range(1, len(BLOCKS) + 1))]
+        def top(tensor: Any) -> Any:
+            return _convolve(tensor, TOP, 1, f"{name}.top")
+
+        return [stem, *(stage(index) for index in range(1, len(BLOCKS) + 1)), top]
 
     def finish(self, tensor: Any, name: str) -> Features:
-        tensor = _convolve(tensor, TOP, 1, f"{name}.top")
         pooled = keras.layers.GlobalAveragePooling2D(name=f"{name}.average")(tensor)
         return Features(pooled=pooled, map=tensor)
 

@@ -3,7 +3,7 @@ from typing import Any
 import keras
 
 from mtlzoo._registry import TRUNKS
-from mtlzoo.errors import DataError
+from mtlzoo.errors import DataError, OptionError
 from mtlzoo.trunks._base import Sources, Trunk
 from mtlzoo.trunks._custom import Custom
 from mtlzoo.trunks._multimodal import DEFAULT_TRUNKS
@@ -14,12 +14,20 @@ def get(identifier: Any) -> Trunk:
 
     Raises:
         UnknownNameError: no trunk has that name.
+        OptionError: that trunk can't be made from its name alone.
         DataError: it is none of these.
     """
     if isinstance(identifier, Trunk):
         return identifier
     if isinstance(identifier, str):
-        trunk: Trunk = TRUNKS.get(identifier)()
+        cls = TRUNKS.get(identifier)
+        for name, parameter in cls.options().items():
+            if parameter.default is parameter.empty:
+                raise OptionError(
+                    f"The trunk {identifier!r} needs `{name}`. Pass an object: "
+                    f"trunks.{cls.__name__}({name}=...)."
+                )
+        trunk: Trunk = cls()
         return trunk
     if isinstance(identifier, keras.layers.Layer):
         return Custom(identifier)

@@ -3,6 +3,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from mtlzoo.trunks._base import Features
+
 
 @keras.saving.register_keras_serializable("mtlzoo")
 class MaskedMean(keras.layers.Layer):
@@ -34,3 +36,20 @@ class MaskedMean(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (input_shape[0], input_shape[2])
+
+
+def with_pooled(features: Features, name: str) -> Features:
+    """Return features that have pooled ones: the mean over pixels or steps, if need be.
+
+    Args:
+        features: with a map or a sequence, if they have none pooled.
+        name: of the trunk.
+    """
+    if features.pooled is None:
+        pooling, source = (
+            (MaskedMean, features.sequence)
+            if features.map is None
+            else (keras.layers.GlobalAveragePooling2D, features.map)
+        )
+        features.pooled = pooling(name=f"{name}.average")(source)
+    return features

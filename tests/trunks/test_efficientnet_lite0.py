@@ -39,6 +39,7 @@ def test_stages_are_the_rows_of_the_table():
         (4, 4, 112),
         (2, 2, 192),
         (2, 2, 320),
+        (2, 2, 1280),
     ]
     assert found.map.shape == (None, 2, 2, 1280)
 
@@ -92,7 +93,7 @@ def test_skips_blocks_in_training_alone():
 def test_architectures_use_its_stages(architecture):
     made = model(32, architecture)
     names = [layer.name for layer in made.layers]
-    assert any("sharing" in name and "8" in name for name in names)
+    assert any("sharing" in name and "9" in name for name in names)
 
 
 def test_trains_in_half_precision_and_reloads(tmp_path):

@@ -1,0 +1,1 @@
+"""Where bases come from: one function a source, from a `Request` to a `Base`."""
