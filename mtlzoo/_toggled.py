@@ -77,11 +77,16 @@ def renewed(optimizer: Any, variables: Sequence[Any]) -> Any:
             if hasattr(old, name):
                 setattr(new, name, getattr(old, name))
     made.build(variables)
-    known = _by_path(optimizer)
-    for path, variable in _by_path(made).items():
+    take_state(made, optimizer)
+    return made
+
+
+def take_state(optimizer: Any, other: Any) -> None:
+    """Let an optimizer go on from the state of another, for what both know."""
+    known = _by_path(other)
+    for path, variable in _by_path(optimizer).items():
         if path in known and known[path].shape == variable.shape:
             variable.assign(known[path])
-    return made
 
 
 def _by_path(optimizer: Any) -> dict[str, Any]:

@@ -26,6 +26,9 @@ print(transfer.trainable_report(model))
 model.fit(data)                           # does so, whatever was compiled before
 ```
 
+Heads come and go: `add_head`, `replace_head`, `drop_head`; `graft` takes a trained one
+from another model of the same base.
+
 A model that works on one domain and is meant for another learns to see both alike while
 it trains: `adapt`, with `MMD`, `CORAL` or `DANN`. `reestimate_batch_norm` needs no
 training at all.
@@ -35,11 +38,13 @@ base become one model by `soup`, `greedy_soup` and `task_arithmetic`.
 """
 
 from mtlzoo.transfer._adapt import Alignment, adapt
+from mtlzoo.transfer._bases import base_fingerprint
 from mtlzoo.transfer._batch_norm import reestimate_batch_norm
 from mtlzoo.transfer._coral import CORAL
 from mtlzoo.transfer._dann import DANN
 from mtlzoo.transfer._distill import distill
 from mtlzoo.transfer._gradual import GradualUnfreeze
+from mtlzoo.transfer._heads import add_head, drop_head, graft, replace_head
 from mtlzoo.transfer._layerwise import LayerwiseOptimizer, layerwise_learning_rates
 from mtlzoo.transfer._mmd import MMD
 from mtlzoo.transfer._report import PartReport, TrainableReport, trainable_report
@@ -50,11 +55,15 @@ from mtlzoo.transfer._toggles import freeze, merge_lora, set_trainable, unfreeze
 
 __all__ = [
     "adapt",
+    "add_head",
     "Alignment",
+    "base_fingerprint",
     "CORAL",
     "DANN",
     "distill",
+    "drop_head",
     "freeze",
+    "graft",
     "GradualUnfreeze",
     "greedy_soup",
     "GreedySoup",
@@ -64,6 +73,7 @@ __all__ = [
     "MMD",
     "PartReport",
     "reestimate_batch_norm",
+    "replace_head",
     "set_trainable",
     "soup",
     "task_arithmetic",
