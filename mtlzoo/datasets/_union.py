@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from mtlzoo.errors import DataError
-from mtlzoo.features import Categorical, Date, Feature, Numeric, Sequence as Series
+from mtlzoo.features import Feature, unknown
 from mtlzoo.tasks import Task
 
 Part = tuple[Mapping[str, Any], Mapping[str, Any]]
@@ -79,7 +79,7 @@ class _Column:
             )
         self._places = None
         if len(there) < len(parts):
-            filler = np.nan if feature is None else nothing(feature)
+            filler = np.nan if feature is None else unknown(feature)
             there.append(np.full((1, *shapes[0]), filler, there[0].dtype))
             places, start = [], 0
             absent = sum(len(part) for part in parts if part is not None)
@@ -96,21 +96,6 @@ class _Column:
         if self._places is not None:
             rows = tf.gather(self._places, rows)
         return tf.gather(self._values, rows)
-
-
-def nothing(feature: Feature) -> Any:
-    """Return the raw value that `feature` reads as nothing known."""
-    if feature.dtype == "string":
-        return ""
-    if isinstance(feature, Categorical):
-        return min(int(value) for value in feature.vocabulary) - 1
-    if isinstance(feature, Date):
-        return round(feature.mean)
-    if isinstance(feature, Numeric):
-        return np.nan
-    if isinstance(feature, Series) and feature.mask_value is not None:
-        return feature.mask_value
-    return 0
 
 
 def _labels(task: Task, y: Mapping[str, Any]) -> Any:

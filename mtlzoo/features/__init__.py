@@ -21,6 +21,7 @@ from mtlzoo.features._categorical import Categorical
 from mtlzoo.features._infer import as_feature, infer
 from mtlzoo.features._numeric import Date, Numeric, to_seconds
 from mtlzoo.features._text import Text, Tokens
+from mtlzoo.features._unknown import unknown
 
 __all__ = [
     "Categorical",
@@ -34,4 +35,5 @@ __all__ = [
     "as_feature",
     "infer",
     "to_seconds",
+    "unknown",
 ]

@@ -34,10 +34,12 @@ it trains: `adapt`, with `MMD`, `CORAL` or `DANN`. `reestimate_batch_norm` needs
 training at all.
 
 One model learns from others by `distill`, a teacher a task; fine-tuned copies of one
-base become one model by `soup`, `greedy_soup` and `task_arithmetic`.
+base become one model by `soup`, `greedy_soup` and `task_arithmetic`. Where labels are
+few and inputs are many, `pretrain` has the trunk learn from inputs alone.
 """
 
 from mtlzoo.transfer._adapt import Alignment, adapt
+from mtlzoo.transfer._autoencoder import autoencoder
 from mtlzoo.transfer._bases import base_fingerprint
 from mtlzoo.transfer._batch_norm import reestimate_batch_norm
 from mtlzoo.transfer._coral import CORAL
@@ -47,6 +49,7 @@ from mtlzoo.transfer._gradual import GradualUnfreeze
 from mtlzoo.transfer._heads import add_head, drop_head, graft, replace_head
 from mtlzoo.transfer._layerwise import LayerwiseOptimizer, layerwise_learning_rates
 from mtlzoo.transfer._mmd import MMD
+from mtlzoo.transfer._pretrain import pretrain
 from mtlzoo.transfer._report import PartReport, TrainableReport, trainable_report
 from mtlzoo.transfer._schedules import WarmUp
 from mtlzoo.transfer._soup import GreedySoup, greedy_soup, soup
@@ -57,14 +60,15 @@ __all__ = [
     "adapt",
     "add_head",
     "Alignment",
+    "autoencoder",
     "base_fingerprint",
     "CORAL",
     "DANN",
     "distill",
     "drop_head",
     "freeze",
-    "graft",
     "GradualUnfreeze",
+    "graft",
     "greedy_soup",
     "GreedySoup",
     "layerwise_learning_rates",
@@ -72,6 +76,7 @@ __all__ = [
     "merge_lora",
     "MMD",
     "PartReport",
+    "pretrain",
     "reestimate_batch_norm",
     "replace_head",
     "set_trainable",

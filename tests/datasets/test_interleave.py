@@ -10,7 +10,6 @@ import tensorflow as tf
 import mtlzoo
 from mtlzoo import balancing, features, heads, tasks, trunks
 from mtlzoo.datasets import Dataset, interleave, joint
-from mtlzoo.datasets._union import nothing
 from mtlzoo.errors import DataError, TaskError, UnknownNameError
 
 LARGE, SMALL = 10_000, 100
@@ -262,17 +261,6 @@ def test_a_set_may_have_no_labels():
         interleave(sets, unlabelled=["targets"])
     with pytest.raises(TaskError, match="No data set has training labels of task 'cl"):
         interleave(sets, unlabelled=["source", "target"])
-
-
-def test_what_each_feature_reads_as_unknown():
-    assert nothing(features.Text(["a"])) == ""
-    assert nothing(features.Categorical(["a"])) == ""
-    assert nothing(features.Categorical([0, 3])) == -1
-    assert np.isnan(nothing(features.Numeric((3,))))
-    assert nothing(features.Date(mean=10.2)) == 10
-    assert nothing(features.Sequence((3, 2), mask_value=-9.0)) == -9.0
-    assert nothing(features.Image((4, 4, 3))) == 0
-    assert nothing(features.Tokens(5)) == 0
 
 
 def test_labels_with_and_without_a_last_axis_join():

@@ -161,3 +161,14 @@ def test_infer_takes_a_data_frame():
 def test_refuses(make, match):
     with pytest.raises(DataError, match=match):
         make()
+
+
+def test_what_each_feature_reads_as_unknown():
+    assert features.unknown(features.Text(["a"])) == ""
+    assert features.unknown(features.Categorical(["a"])) == ""
+    assert features.unknown(features.Categorical([0, 3])) == -1
+    assert np.isnan(features.unknown(features.Numeric((3,))))
+    assert features.unknown(features.Date(mean=10.2)) == 10
+    assert features.unknown(features.Sequence((3, 2), mask_value=-9.0)) == -9.0
+    assert features.unknown(features.Image((4, 4, 3))) == 0
+    assert features.unknown(features.Tokens(5)) == 0
