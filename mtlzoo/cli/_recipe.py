@@ -82,6 +82,13 @@ class Recipe:
         ]
 
     @property
+    def base(self) -> str | None:
+        """The bundle whose weights the trunk keeps, where there is one."""
+        options = self.run.trunk_options
+        frozen = self.run.trunk == "pretrained" and options.get("trainable") is False
+        return str(options["base"]) if frozen else None
+
+    @property
     def data_license(self) -> str:
         return str(DATASETS.entry(self.run.dataset).facts["licence"])
 

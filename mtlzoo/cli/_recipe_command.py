@@ -1,24 +1,35 @@
-"""`mtlzoo train --recipe`: from a file to trained models."""
+"""`mtlzoo train --recipe`: from a file to trained models, and to a bundle."""
 
 from pathlib import Path
 from typing import Any
 
-from mtlzoo.cli import _recipe, _run_recipe
+from mtlzoo.cli import _publish_recipe, _recipe, _run_recipe
 from mtlzoo.cli._comparison import cells
-from mtlzoo.cli._output import load_tensorflow, print_json, print_table, say
+from mtlzoo.cli._output import (
+    load_tensorflow,
+    print_json,
+    print_table,
+    say,
+    say_next,
+    working,
+)
 from mtlzoo.cli._results import print_metrics
+from mtlzoo.errors import BundleError
 
 
-def run(path: Path, output: Path | None, as_json: bool) -> None:
+def run(path: Path, output: Path | None, models: Path | None, as_json: bool) -> None:
     """Train a recipe's models, as far as the folder doesn't hold them yet.
 
     Args:
         path: of the recipe.
         output: folder of the trainings; by default `runs/<name>`.
+        models: folder of bundles that the best one is written to, if any.
         as_json: whether to print JSON.
     """
     recipe = _recipe.read(path)
     folder = output or Path("runs") / recipe.name
+    if models is not None:
+        _refuse_published(models / recipe.name / str(recipe.version))
     load_tensorflow()
     trained = _run_recipe.train(recipe, folder)
     if as_json:
@@ -29,6 +40,19 @@ def run(path: Path, output: Path | None, as_json: bool) -> None:
         f"Of {recipe.seeds} seeds, {trained.seed} has the lowest validation loss. Its "
         f"model is {trained.model_path}."
     )
+    if models is not None:
+        with working("Publishing"):
+            bundle = _publish_recipe.publish(trained, path, models)
+        say(f"It is published in {bundle}.")
+        say_next(f"mtlzoo evaluate ./{bundle}")
+
+
+def _refuse_published(folder: Path) -> None:
+    if folder.exists():
+        raise BundleError(
+            f"{str(folder)!r} is published already, and a version never changes. Raise "
+            "the version in the recipe, or leave out --publish to train alone."
+        )
 
 
 def facts(trained: _run_recipe.Trained) -> dict[str, Any]:

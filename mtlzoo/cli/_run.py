@@ -5,10 +5,13 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from mtlzoo.cli import _frozen
 from mtlzoo.cli._output import working
 from mtlzoo.cli._settings import Settings
 
 SPLITS = ("validation", "test")
+NO_TRUNK: dict[str, Any] = {"trunk_options": {"units": ()}}
+"""Passes features to the heads as they are."""
 
 
 @dataclasses.dataclass
@@ -64,20 +67,14 @@ def train(
     """Build and train a model, and evaluate it on the validation and test rows."""
     import keras
 
-    from mtlzoo import build, heads
-    from mtlzoo._registry import BALANCING, TRUNKS
     from mtlzoo.callbacks import Progress
 
     keras.utils.set_random_seed(settings.seed)
-    model = build(
-        settings.architecture,
-        **dataset.spec,
-        trunk=settings.trunk and TRUNKS.get(settings.trunk)(**settings.trunk_options),
-        head=heads.Tower(**settings.head),
-        balancing=BALANCING.get(settings.balancing)(**settings.balancing_options),
-        optimizer=keras.optimizers.Adam(_learning_rate(settings, dataset)),
-        **settings.options,
-    )
+    model = whole = _build(settings, dataset)
+    if settings.cache_features:
+        dataset = _frozen.features(settings, dataset, whole)
+        keras.utils.set_random_seed(settings.seed)
+        model = _build(dataclasses.replace(settings, trunk="mlp", **NO_TRUNK), dataset)
     progress = Progress(label)
     start = time.perf_counter()
     try:
@@ -93,8 +90,27 @@ def train(
     seconds = time.perf_counter() - start
     with working("Evaluating"):
         metrics = {split: evaluate(model, getattr(dataset, split)) for split in SPLITS}
+    if settings.cache_features:
+        _frozen.copy_heads(model, whole)
     history = {name: [float(one) for one in values] for name, values in history.items()}
-    return Result(settings, model, history, metrics, seconds)
+    return Result(settings, whole, history, metrics, seconds)
+
+
+def _build(settings: Settings, dataset: Any) -> Any:
+    import keras
+
+    from mtlzoo import build, heads
+    from mtlzoo._registry import BALANCING, TRUNKS
+
+    return build(
+        settings.architecture,
+        **dataset.spec,
+        trunk=settings.trunk and TRUNKS.get(settings.trunk)(**settings.trunk_options),
+        head=heads.Tower(**settings.head),
+        balancing=BALANCING.get(settings.balancing)(**settings.balancing_options),
+        optimizer=keras.optimizers.Adam(_learning_rate(settings, dataset)),
+        **settings.options,
+    )
 
 
 def _learning_rate(settings: Settings, dataset: Any) -> Any:

@@ -32,6 +32,8 @@ class Settings:
         schedule: of the learning rate: `"constant"`, or `"cosine"`, down to 0.
         patience: after how many epochs without a lower validation loss training stops,
             and the weights of the lowest are taken; `None` for never.
+        cache_features: whether a frozen trunk's features are computed once, and the
+            heads trained on these.
     """
 
     dataset: str
@@ -51,6 +53,7 @@ class Settings:
     head: dict[str, Any] = dataclasses.field(default_factory=dict)
     schedule: str = "constant"
     patience: int | None = None
+    cache_features: bool = False
 
     def check(self) -> None:
         """Refuse names and options that there are not.
@@ -66,6 +69,8 @@ class Settings:
             raise OptionError(
                 "Options of a trunk need the trunk's name: add --trunk NAME."
             )
+        if self.cache_features:
+            self._check_frozen()
         for registry, name, given in (
             (DATASETS, self.dataset, self.dataset_options),
             (ARCHITECTURES, self.architecture, self.options),
@@ -79,6 +84,16 @@ class Settings:
                 if option not in known:
                     owner = f"option of the {registry.noun} {name!r}"
                     raise OptionError(unknown_name(owner, option, known))
+
+    def _check_frozen(self) -> None:
+        frozen = self.trunk_options.get("trainable") is False
+        if self.architecture != "shared_bottom" or not frozen:
+            raise OptionError(
+                "`cache_features` needs the architecture 'shared_bottom' and a trunk "
+                "with trainable=False: else features change while the model learns. "
+                f"Received: architecture={self.architecture!r}, "
+                f"trunk_options={self.trunk_options}."
+            )
 
 
 def parse_options(pairs: Iterable[str]) -> dict[str, Any]:

@@ -67,6 +67,12 @@ def _pairs(*names: str, of: str) -> Callable[[Any], Any]:
     help="Folder of the run.  [default: runs/DATASET-ARCHITECTURE-SEED; with "
     "--recipe, runs/NAME]",
 )
+@click.option(
+    "--publish",
+    "models",
+    type=click.Path(path_type=Path),
+    help="With --recipe: folder of bundles, to write the best as one.",
+)
 @as_json
 @click.pass_context
 def train(
@@ -74,6 +80,7 @@ def train(
     /,
     output: Path | None,
     recipe_path: Path | None,
+    models: Path | None,
     as_json: bool,
     **settings: Any,
 ) -> None:
@@ -82,18 +89,21 @@ def train(
     The folder gets the model, its settings, its metrics and its curves, all at once
     when the training is done. Names are those of `mtlzoo list`.
 
-    With --recipe, train all seeds of a recipe and its single-task baselines, and say
-    which seed is best. The same command goes on where it was stopped.
+    With --recipe, train all seeds of a recipe and its single-task baselines, and with
+    --publish make a bundle of the best seed. The same command goes on where it was
+    stopped.
 
     \b
     mtlzoo train adult shared_bottom
     mtlzoo train adult mmoe -o num_experts=4 --trunk tabular -t units=128,64
-    mtlzoo train --recipe recipe.yaml
+    mtlzoo train --recipe models/mmoe.adult/1/recipe.yaml
     """  # noqa: D301
     if recipe_path is not None:
         _refuse_settings(context, settings)
-        _recipe_command.run(recipe_path, output, as_json)
+        _recipe_command.run(recipe_path, output, models, as_json)
         return
+    if models is not None:
+        raise click.UsageError("--publish needs --recipe: a bundle holds its recipe.")
     if not (settings["dataset"] and settings["architecture"]):
         raise click.UsageError("Give DATASET and ARCHITECTURE, or --recipe FILE.")
     chosen = Settings(**settings)

@@ -25,6 +25,7 @@ def publish(
     base: str | None = None,
     half: bool = False,
     saved_model: bool = True,
+    files: Mapping[str, bytes] | None = None,
     prose: str = "",
 ) -> Path:
     """Write a model as a bundle, `directory/<name>/<version>/`, whole or not at all.
@@ -46,6 +47,7 @@ def publish(
         half: whether float32 weights are stored as float16, in half the bytes; they
             are float32 again when they are loaded.
         saved_model: whether to add a SavedModel, for TensorFlow Serving.
+        files: more files of the bundle, by name, such as the recipe that made it.
         prose: Markdown for the card, below what is generated.
 
     Returns:
@@ -100,6 +102,8 @@ def publish(
 
             where = folder / "saved_model"
             export.saved_model(loaded, where, version=1, golden=rows)
+        for path, content in (files or {}).items():
+            (folder / path).write_bytes(content)
         (folder / "card.md").write_text(card(complete, prose), "utf-8")
 
     folder = _bundles.write(

@@ -7,6 +7,8 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from mtlzoo import datasets, hub
+from mtlzoo._bundles import Bundle
 from mtlzoo.cli import main
 from mtlzoo.cli._recipe import read
 from mtlzoo.cli._settings import Settings
@@ -191,6 +193,45 @@ def test_stops_early_and_takes_the_best_weights(tmp_path):
     assert record["epochs"] < 30
 
 
+def test_publishes_the_best_seed_with_its_recipe(tmp_path):
+    path, models = write(tmp_path), tmp_path / "models"
+    options = ["--output", tmp_path / "runs", "--publish", models]
+    done = run("train", "--recipe", path, *options, "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    folder = models / "mmoe.synthetic" / "1"
+    assert (folder / "recipe.yaml").read_bytes() == path.read_bytes()
+    bundle = Bundle(folder)
+    bundle.verify()
+    info = bundle.info
+    assert info.recipe.seed == found["seed"]
+    assert info.recipe.command.endswith("models/mmoe.synthetic/1/recipe.yaml")
+    assert (info.use, info.limits) == ("For tests.", "For nothing else.")
+    assert info.datasets[0].options == RECIPE["run"]["dataset_options"]
+    assert info.delta_m == pytest.approx(found["table"][1]["delta_m"][0])
+    assert [(one.task, one.metric, one.higher_is_better) for one in info.metrics] == [
+        (task, *metric)
+        for task in ("y1", "y2")
+        for metric in (("mae", False), ("r2", True))
+    ]
+    first = info.metrics[0]
+    assert first.value == found["metrics"]["test"]["y1_mae"]
+    spread = found["table"][1]["metrics"]["y1_mae"]
+    assert [first.mean, first.std, first.seeds] == pytest.approx([*spread, 2])
+    alone = found["table"][0]["metrics"]["y1_mae"]
+    assert info.single_task_metrics[0].mean == pytest.approx(alone[0])
+
+    model = hub.load(folder, check_golden=True)
+    test = datasets.load("synthetic", **RECIPE["run"]["dataset_options"]).test
+    measured = model.evaluate(test, return_dict=True, verbose=0)
+    for one in info.metrics:
+        assert measured[f"{one.task}_{one.metric}"] == pytest.approx(one.value, 1e-4)
+
+    again = run("train", "--recipe", path, *options)
+    assert again.exit_code == 1
+    assert "is published already, and a version never changes" in again.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -198,6 +239,7 @@ def test_stops_early_and_takes_the_best_weights(tmp_path):
         (["adult"], "Give DATASET and ARCHITECTURE, or --recipe FILE"),
         (["adult", "--recipe", "x"], "--recipe says it all; leave out: dataset"),
         (["--recipe", "x", "--epochs", "5"], "leave out: epochs"),
+        (["adult", "mmoe", "--publish", "x"], "--publish needs --recipe"),
     ],
 )
 def test_usage(arguments, message):
