@@ -25,7 +25,7 @@ from mtlzoo._version import __version__
 from mtlzoo.errors import BundleError
 
 More = Callable[[Any, Path, WeightsInfo], None]
-"""Adds files: called with the model as it loads, the folder, and the manifest."""
+"""Adds files: called with the model as it loads, the folder, the manifest so far."""
 
 
 def write(
@@ -88,7 +88,7 @@ def write(
             compare(_answers(model, examples), outputs, "as written")
         (new / GOLDEN).write_bytes(_golden.dump(examples, outputs))
         if more is not None:
-            more(loaded, new, info)
+            more(loaded, new, _listed(new, info).info)
         _listed(new, info)
         try:
             publish(new, target)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 
 from mtlzoo._bundles import MetricInfo, WeightsInfo, size_in_words
+from mtlzoo._registry import DATASETS
 
 START, END = "<!-- generated from bundle.json -->", "<!-- end of generated -->"
 
@@ -137,7 +138,8 @@ def _measured(info: WeightsInfo) -> str:
             f"Mean change of all tasks against networks for each alone (delta_m, less "
             f"is better): {info.delta_m:+.2f}{spread} %."
         )
-    lines.append(f"`mtlzoo evaluate {info.name}` measures these weights again.")
+    if any(one.dataset in DATASETS for one in info.metrics):
+        lines.append(f"`mtlzoo evaluate {info.name}` measures these weights again.")
     return "\n\n".join(lines)
 
 

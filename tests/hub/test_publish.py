@@ -21,6 +21,7 @@ class TestPublish:
         bundle.verify()
         assert "saved_model/1/saved_model.pb" in {one.path for one in bundle.info.files}
         assert not list(tmp_path.rglob(".mtlzoo-*"))
+        assert "| size | 0 bytes |" not in bundle.read("card.md").decode()
 
     def test_writes_the_index(self, tmp_path):
         made.publish(tmp_path)
