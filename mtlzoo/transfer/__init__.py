@@ -26,6 +26,9 @@ print(transfer.trainable_report(model))
 model.fit(data)                           # does so, whatever was compiled before
 ```
 
+Fine-tuning on few labels forgets less when it is held back: `regularize`, by `L2SP`,
+`DELTA` or `BSS`.
+
 Heads come and go: `add_head`, `replace_head`, `drop_head`; `graft` takes a trained one
 from another model of the same base.
 
@@ -42,14 +45,18 @@ from mtlzoo.transfer._adapt import Alignment, adapt
 from mtlzoo.transfer._autoencoder import autoencoder
 from mtlzoo.transfer._bases import base_fingerprint
 from mtlzoo.transfer._batch_norm import reestimate_batch_norm
+from mtlzoo.transfer._bss import BSS
 from mtlzoo.transfer._coral import CORAL
 from mtlzoo.transfer._dann import DANN
+from mtlzoo.transfer._delta import DELTA
 from mtlzoo.transfer._distill import distill
 from mtlzoo.transfer._gradual import GradualUnfreeze
 from mtlzoo.transfer._heads import add_head, drop_head, graft, replace_head
+from mtlzoo.transfer._l2_sp import L2SP
 from mtlzoo.transfer._layerwise import LayerwiseOptimizer, layerwise_learning_rates
 from mtlzoo.transfer._mmd import MMD
 from mtlzoo.transfer._pretrain import pretrain
+from mtlzoo.transfer._regularize import Regularizer, regularize
 from mtlzoo.transfer._report import PartReport, TrainableReport, trainable_report
 from mtlzoo.transfer._schedules import WarmUp
 from mtlzoo.transfer._soup import GreedySoup, greedy_soup, soup
@@ -62,8 +69,10 @@ __all__ = [
     "Alignment",
     "autoencoder",
     "base_fingerprint",
+    "BSS",
     "CORAL",
     "DANN",
+    "DELTA",
     "distill",
     "drop_head",
     "freeze",
@@ -71,6 +80,7 @@ __all__ = [
     "graft",
     "greedy_soup",
     "GreedySoup",
+    "L2SP",
     "layerwise_learning_rates",
     "LayerwiseOptimizer",
     "merge_lora",
@@ -78,6 +88,8 @@ __all__ = [
     "PartReport",
     "pretrain",
     "reestimate_batch_norm",
+    "regularize",
+    "Regularizer",
     "replace_head",
     "set_trainable",
     "soup",

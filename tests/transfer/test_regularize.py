@@ -1,0 +1,185 @@
+"""Regularised fine-tuning: exact values, and what every method keeps to."""
+
+import keras
+import numpy as np
+import pytest
+from networks import images, moved, values, vectors
+from toys import TASKS, data, functional
+
+import mtlzoo
+from mtlzoo import balancing, transfer
+from mtlzoo.errors import OptionError
+
+METHODS = {
+    "l2_sp": lambda strength: transfer.L2SP(strength, head_strength=strength),
+    "delta": lambda strength: transfer.DELTA(strength),
+    "bss": lambda strength: transfer.BSS(strength, count=4),
+}
+
+
+def penalty(model, x):
+    """Return what a training step adds to the loss."""
+    model(
+        {name: keras.ops.convert_to_tensor(one) for name, one in x.items()},
+        training=True,
+    )
+    return float(sum(model.losses))
+
+
+@pytest.mark.parametrize("name", METHODS)
+class TestEveryMethod:
+    def test_without_strength_it_is_plain_fine_tuning(self, name):
+        weights = []
+        for strength in (None, 0.0):
+            keras.utils.set_random_seed(0)
+            model, x, y = vectors()
+            tuned = model
+            if strength is not None:
+                tuned = transfer.regularize(model, METHODS[name](strength))
+            tuned.fit(x, y, epochs=2, shuffle=False, verbose=0)
+            weights.append(model.get_weights())
+        for one, other in zip(*weights, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-6)
+
+    @pytest.mark.parametrize(
+        "method", ["pcgrad", balancing.MGDA(gradients="representation")], ids=repr
+    )
+    def test_it_trains_with_every_balancing_saves_and_goes_on(
+        self, name, method, tmp_path
+    ):
+        model, x, y = vectors(balancing=method)
+        names = [one.path for one in model.weights]
+        tuned = transfer.regularize(model, METHODS[name](0.1))
+        assert transfer.freeze(tuned, "trunk/dense_1")[0] == "trunk/dense_1/kernel"
+        before = values(model)
+        tuned.fit(x, y, epochs=2, verbose=0)
+        assert "trunk.dense_2/kernel" in moved(model, before)
+        assert "trunk.dense_1/kernel" not in moved(model, before)
+        assert [one.path for one in model.weights] == names
+        found = model.predict(x, verbose=0)
+        for task, prediction in tuned.predict(x, verbose=0).items():
+            np.testing.assert_array_equal(found[task], prediction)
+
+        tuned.save(tmp_path / "model.keras")
+        again = keras.saving.load_model(tmp_path / "model.keras")
+        assert penalty(again, x) == pytest.approx(penalty(tuned, x), rel=1e-5)
+        assert penalty(again, x) > 0
+        for one in (tuned, again):
+            one.fit(x, y, shuffle=False, verbose=0)
+        for one, other in zip(tuned.weights, again.weights, strict=True):
+            np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-5)
+
+    def test_a_strength_below_0_is_refused(self, name):
+        with pytest.raises(OptionError, match=r"must be at least 0. Received: .*-1"):
+            METHODS[name](-1.0)
+
+
+def test_l2_sp_by_hand():
+    model, x, _ = vectors(optimizer="sgd")
+    start = {one.path: one.numpy() for one in model.weights}
+    tuned = transfer.regularize(model, transfer.L2SP(0.3, head_strength=0.2))
+    for variable in model.weights:
+        variable.assign(variable + 0.5)
+    trunk = sum(np.size(one) * 0.25 for path, one in start.items() if "trunk" in path)
+    heads = sum(
+        np.sum((one + 0.5) ** 2) for path, one in start.items() if "heads" in path
+    )
+    assert penalty(tuned, x) == pytest.approx(0.15 * trunk + 0.1 * heads, rel=1e-5)
+    # What is frozen can't move, and isn't pulled.
+    transfer.freeze(tuned, True)
+    assert penalty(tuned, x) == pytest.approx(0.1 * heads, rel=1e-5)
+
+
+class TestDELTA:
+    def test_by_hand(self):
+        model, x, _ = images()
+        layer = "trunk.stage_2.block_1.relu"
+        before = keras.Model(model.inputs, model.get_layer(layer).output)
+        old = before.predict(x["photo"], verbose=0)
+        tuned = transfer.regularize(model, transfer.DELTA(0.3, layers=[layer]))
+        # Else, statistics of the batch would be held against those of the source.
+        transfer.freeze(tuned, "batch_norm")
+        assert penalty(tuned, x) == pytest.approx(0.0, abs=1e-9)
+        kernel = model.get_layer("trunk.stem.conv").kernel
+        kernel.assign(2.0 * kernel)
+        new = before.predict(x["photo"], verbose=0)
+        expected = 0.15 * np.mean(np.sum((new - old) ** 2, axis=-1))
+        assert penalty(tuned, x) == pytest.approx(expected, rel=1e-4)
+
+    def test_the_last_layer_of_each_stage_is_compared(self):
+        model, _, _ = images()
+        tuned = transfer.regularize(model, transfer.DELTA())
+        compared = [one.name for one in tuned.get_layer("delta.distance").input[1:5]]
+        ends = ["stem.relu", *(f"stage_{i}.block_1.relu" for i in (1, 2))]
+        expected = [model.get_layer(f"trunk.{end}").output.name for end in ends]
+        assert compared[:3] == expected
+        assert compared[3] == model.get_layer("trunk.average").output.name
+
+    def test_the_source_is_never_trained_by_any_toggle(self):
+        model, x, y = vectors()
+        tuned = transfer.regularize(model, transfer.DELTA())
+        transfer.unfreeze(tuned, "*")
+        source = tuned.get_layer("delta.source")
+        assert not source.trainable_variables
+        before = source.get_weights()
+        tuned.fit(x, y, verbose=0)
+        for one, other in zip(before, source.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+    def test_models_that_others_built_have_stages_too(self):
+        model = mtlzoo.MultiTaskModel.from_functional(functional(), TASKS)
+        tuned = transfer.regularize(model, transfer.DELTA(1.0))
+        assert len(tuned.get_layer("delta.distance").input) == 5
+        tuned.fit(*data(16), verbose=0)
+
+    def test_unknown_layers_are_refused(self):
+        model, _, _ = vectors()
+        with pytest.raises(OptionError, match=r"Did you mean 'trunk\.dense_1'"):
+            transfer.regularize(model, transfer.DELTA(layers=["trunk.dens_1"]))
+
+
+class TestBSS:
+    def test_by_hand(self):
+        model, x, _ = vectors()
+        features = model.representations(x, verbose=0)["click"]
+        singular = np.linalg.svd(features, compute_uv=False)
+        for count in (1, 3):
+            tuned = transfer.regularize(model, transfer.BSS(0.5, count=count))
+            expected = 0.5 * np.sum(singular[-count:] ** 2)
+            assert penalty(tuned, x) == pytest.approx(expected, rel=1e-3, abs=1e-7)
+
+    def test_it_shrinks_the_smallest(self):
+        model, x, y = vectors()
+        tuned = transfer.regularize(model, transfer.BSS(1.0, count=2))
+        before = penalty(tuned, x)
+        tuned.fit(x, y, epochs=10, verbose=0)
+        assert penalty(tuned, x) < 0.9 * before
+
+    def test_evaluation_is_without_it(self):
+        model, x, y = vectors()
+        tuned = transfer.regularize(model, transfer.BSS(100.0))
+        plain = model.evaluate(x, y, verbose=0, return_dict=True)
+        found = tuned.evaluate(x, y, verbose=0, return_dict=True)
+        assert found["loss"] == pytest.approx(plain["loss"], rel=1e-6)
+
+    def test_no_values_are_refused(self):
+        with pytest.raises(OptionError, match="Received: count=0"):
+            transfer.BSS(count=0)
+
+
+def test_methods_add_up_and_nothing_else_is_taken():
+    model, x, y = vectors()
+    both = transfer.regularize(model, transfer.BSS(0.5), transfer.L2SP(0.1))
+    one = transfer.regularize(model, transfer.BSS(0.5))
+    other = transfer.regularize(model, transfer.L2SP(0.1))
+    total = penalty(one, x) + penalty(other, x)
+    assert penalty(both, x) == pytest.approx(total, rel=1e-5)
+    both.fit(x, y, verbose=0)
+    for methods in ((), ("l2_sp",)):
+        with pytest.raises(OptionError, match=r"takes a model and methods such as"):
+            transfer.regularize(model, *methods)
+
+
+def test_methods_show_their_options():
+    assert repr(transfer.L2SP(0.2)) == "L2SP(strength=0.2)"
+    assert transfer.DELTA(0.1, layers=["a"]) == transfer.DELTA(0.1, layers=["a"])
