@@ -136,7 +136,7 @@ def _stage_ends(model: MultiTaskModel) -> list[Any]:
     ends: dict[str, Any] = {}
     current = None
     for step in steps(list(model.outputs)):
-        inside = getattr(step.layer, "_flatten_layers", list)()
+        inside: Any = getattr(step.layer, "_flatten_layers", list)()
         found = [stage_of[id(one)] for one in inside if id(one) in stage_of]
         if found:
             current = found[-1]
