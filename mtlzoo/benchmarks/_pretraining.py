@@ -11,8 +11,8 @@ from mtlzoo.trunks import CNN
 
 SEEDS = range(5)
 LABELS = 300
-STEPS = 200
-EPOCHS = {"adult": 3, "fashion_mnist": 6}
+STEPS = 100
+EPOCHS = {"adult": 3, "fashion_mnist": 4}
 UNLABELLED = {"adult": 30_000, "fashion_mnist": 5_000}
 TRUNKS: dict[str, Any] = {"adult": "tabular", "fashion_mnist": CNN((16, 32, 64))}
 METHODS = {
@@ -62,6 +62,7 @@ def _table(name: str) -> list[str]:
                     inputs=data.inputs,
                     corruption=corruption,
                     epochs=EPOCHS[name],
+                    batch_size=128,
                     seed=seed,
                     verbose=0,
                 )

@@ -19,8 +19,8 @@ from mtlzoo.trunks import CNN
 SEEDS = range(5)
 ROWS = 10_000
 LABELS = (100, 1_000)
-SOURCE_STEPS, TARGET_STEPS = 400, 200
-BATCH = 128
+SOURCE_STEPS, TARGET_STEPS = 400, 100
+BATCH = 64
 
 Method = Callable[[Dataset, Dataset, Any, int], Any]
 """From source, target, a model of the source and a seed to a model of the target."""
