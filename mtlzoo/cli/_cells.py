@@ -68,7 +68,8 @@ def run_cells(
         plain = json.loads(json.dumps(dataclasses.asdict(settings)))
         if path.exists():
             record = json.loads(path.read_text("utf-8"))
-            if record["settings"] != plain:
+            # A setting that is newer than the record has its default.
+            if Settings(**record["settings"]) != Settings(**plain):
                 raise DataError(
                     f"{path} holds a run with other settings. Choose another --output, "
                     "or remove that folder."
