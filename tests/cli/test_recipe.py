@@ -232,6 +232,56 @@ def test_publishes_the_best_seed_with_its_recipe(tmp_path):
     assert "is published already, and a version never changes" in again.stderr
 
 
+class TestFrozenBase:
+    """Heads that are trained on features which are computed once."""
+
+    @pytest.fixture
+    def settings(self, tmp_path):
+        keras.utils.set_random_seed(1)
+        x = keras.Input((4,), name="x")
+        base = keras.Model(x, keras.layers.Dense(8)(x))
+        base.save(tmp_path / "base.keras")
+        return {
+            **RECIPE["run"],
+            "architecture": "shared_bottom",
+            "options": {},
+            "trunk": "pretrained",
+            "trunk_options": {
+                "base": str(tmp_path / "base.keras"),
+                "trainable": False,
+            },
+            "cache_features": True,
+        }
+
+    def test_the_whole_model_is_as_good_as_its_heads_were(self, tmp_path, settings):
+        path = write(tmp_path, run=settings, baseline=False, seeds=2)
+        done = run("train", "--recipe", path, "--output", tmp_path / "runs", "--json")
+        assert done.exit_code == 0, done.output
+        found = json.loads(done.stdout)
+        model = keras.saving.load_model(found["model"])
+        data = datasets.load("synthetic", **settings["dataset_options"])
+        measured = model.evaluate(data.test, return_dict=True, verbose=0)
+        for name, value in found["metrics"]["test"].items():
+            assert measured[name] == pytest.approx(value, rel=1e-4), name
+        # The base didn't move, and the heads did learn.
+        base = keras.saving.load_model(settings["trunk_options"]["base"])
+        kernel = next(one for one in model.weights if one.path.startswith("trunk."))
+        assert (kernel.numpy() == base.weights[0].numpy()).all()
+        assert measured["y1_mae"] < 0.9
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"architecture": "mmoe"},
+            {"trunk_options": {"base": "./x.keras", "trainable": True}},
+            {"trunk": "mlp", "trunk_options": {"units": [8]}},
+        ],
+    )
+    def test_refuses_features_that_change(self, settings, changes):
+        with pytest.raises(OptionError, match=r"`cache_features` needs .* Received: "):
+            Settings(**{**settings, **changes}).check()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
