@@ -8,45 +8,88 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-SECONDS = 4.0
+ROUNDS = 3
+SECONDS = 2.0
 CLIENTS = (1, 8, 64)
-BATCH = 64
+BATCHES = (0, 64)
 MODELS = {"small": (1, 32), "medium": (6, 1024)}
 """Layers and units of each MLP; both have 64 inputs and two tasks."""
+
+Found = dict[tuple[int, int], dict[str, float]]
+"""Rate and latency by rows of a batch, 0 without batching, and number of clients."""
 
 
 def run() -> str:
     """Measure requests a second and latency over gRPC, one row a request."""
     lines = [
-        f"gRPC on loopback, one row a request, {SECONDS:g} s each; clients, server and "
-        "model share the machine's cores. Latency in ms.",
+        f"gRPC on loopback, one row a request, median of {ROUNDS} rounds of "
+        f"{SECONDS:g} s in turns. Clients, server and model share the machine's cores. "
+        "Latency in ms.",
         "",
         "| model | batching | clients | requests/s | p50 | p99 | failed |",
         "|---|---|---:|---:|---:|---:|---:|",
     ]
-    with tempfile.TemporaryDirectory() as folder:
+    summary = []
+    with tempfile.TemporaryDirectory() as folder, _process("load") as load:
         for model, (layers, units) in MODELS.items():
             base = Path(folder) / model
             _export(base, layers, units)
-            alone = _session_alone(base / "1")
+            alone, found = _measure(base, load)
             lines.append(
                 f"| {model} | no server: the session alone | | {1000 / alone:.0f} | "
                 f"{alone:.2f} | | |"
             )
-            for batch in (0, BATCH):
-                with _server(base, batch) as address:
-                    for clients in CLIENTS:
-                        found = _load(address, model, clients)
-                        lines.append(
-                            f"| {model} | {batch or 'off'} | {clients} | "
-                            f"{found['rate']:.0f} | {found['p50']:.2f} | "
-                            f"{found['p99']:.2f} | {found['failed']} |"
-                        )
-    return "\n".join(lines)
+            for (batch, clients), one in found.items():
+                lines.append(
+                    f"| {model} | {batch or 'off'} | {clients} | {one['rate']:.0f} | "
+                    f"{one['p50']:.2f} | {one['p99']:.2f} | {one['failed']:.0f} |"
+                )
+            summary.append(_summary(model, alone, found))
+    return "\n".join([*lines, "", *summary])
+
+
+def _summary(model: str, alone: float, found: Found) -> str:
+    most = CLIENTS[-1]
+    overhead = found[0, 1]["p50"] - alone
+    gain = found[BATCHES[-1], most]["rate"] / found[0, most]["rate"]
+    return (
+        f"- {model}: at one client the server adds {overhead:.2f} ms to the session's "
+        f"{alone:.2f} ms (p50); at {most} clients batching gives {gain:.1f} times the "
+        "requests a second."
+    )
+
+
+def _measure(base: Path, load: "subprocess.Popen[str]") -> tuple[float, Found]:
+    """Return the session's milliseconds for a row, and what each server reaches."""
+    alone = []
+    found: dict[tuple[int, int], list[dict[str, float]]] = defaultdict(list)
+    with contextlib.ExitStack() as stack:
+        servers = {
+            batch: stack.enter_context(_process("serve", base, batch))
+            for batch in BATCHES
+        }
+        addresses = {batch: _read(server) for batch, server in servers.items()}
+        for _ in range(ROUNDS):
+            alone.append(_session_alone(base / "1"))
+            for clients in CLIENTS:
+                for batch, address in addresses.items():
+                    question = {"clients": clients, "model": base.name, **address}
+                    found[batch, clients].append(_ask(load, question))
+    return statistics.median(alone), {
+        (batch, clients): {
+            key: (sum if key == "failed" else statistics.median)(
+                [one[key] for one in found[batch, clients]]
+            )
+            for key in ("rate", "p50", "p99", "failed")
+        }
+        for batch in BATCHES
+        for clients in CLIENTS
+    }
 
 
 def _export(base: Path, layers: int, units: int) -> None:
@@ -84,32 +127,32 @@ def _session_alone(folder: Path) -> float:
 
 
 @contextlib.contextmanager
-def _server(base: Path, batch: int) -> Iterator[str]:
+def _process(*arguments: Any) -> Iterator["subprocess.Popen[str]"]:
+    """Run a part of this module in another process, which ends with the context."""
     with subprocess.Popen(
-        [sys.executable, "-m", __name__, "serve", str(base), str(batch)],
+        [sys.executable, "-m", __name__, *map(str, arguments)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
         try:
-            yield _first_line(process)
+            yield process
         finally:
             process.kill()
 
 
-def _first_line(process: subprocess.Popen[str]) -> str:
-    return process.stdout.readline().strip() if process.stdout else ""
+def _ask(process: "subprocess.Popen[str]", question: Mapping[str, Any]) -> Any:
+    print(json.dumps(question), file=process.stdin, flush=True)
+    return _read(process)
 
 
-def _load(address: str, model: str, clients: int) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", __name__, "load", address, model, str(clients)],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+def _read(process: "subprocess.Popen[str]") -> Any:
+    return json.loads(process.stdout.readline()) if process.stdout else None
+
+
+def _say(answer: Mapping[str, Any]) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
 
 
 def _serve(base: str, batch: str) -> None:
@@ -118,12 +161,17 @@ def _serve(base: str, batch: str) -> None:
     with serving.serve(
         base, port=0, grpc_port=0, max_batch_size=int(batch), poll_seconds=60
     ) as server:
-        sys.stdout.write(server.grpc_url.removeprefix("grpc://") + "\n")
-        sys.stdout.flush()
+        _say({"address": server.grpc_url.removeprefix("grpc://")})
         sys.stdin.read()
 
 
-async def _ask(address: str, model: str, clients: int) -> dict[str, Any]:
+def _load() -> None:
+    for line in sys.stdin:
+        _say(asyncio.run(_clients(**json.loads(line))))
+
+
+async def _clients(address: str, model: str, clients: int) -> dict[str, float]:
+    """Let clients ask, each as soon as it has its answer, and time them."""
     import grpc
     import numpy as np
     from tensorflow_serving.apis import predict_pb2
@@ -173,5 +221,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "serve":
         _serve(*sys.argv[2:])
     else:
-        _, _, where, which, count = sys.argv
-        sys.stdout.write(json.dumps(asyncio.run(_ask(where, which, int(count)))) + "\n")
+        _load()

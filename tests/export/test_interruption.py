@@ -13,11 +13,14 @@ from mtlzoo import export
 from mtlzoo.errors import ExportError
 
 EXPORT = """
+import signal
 import sys
 import keras
 from mtlzoo import export
 from mtlzoo.errors import ExportError
 
+# A shell that runs the tests in the background lets its children ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 tensor = keras.Input((3,), name="x")
 model = keras.Model(tensor, {"y": keras.layers.Dense(2)(tensor)})
 for line in sys.stdin:
