@@ -18,3 +18,11 @@ def _restore_keras_settings():
     # Python's own collector frees the memory; to call it after each test takes longer
     # than most tests.
     keras.utils.clear_session(free_memory=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_process_tries_all_exports():
+    from mtlzoo.export._answers import keeping
+
+    with keeping():
+        yield

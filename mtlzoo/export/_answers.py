@@ -6,10 +6,12 @@ gone and its standard input closes.
 """
 
 import contextlib
+import contextvars
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,8 +26,31 @@ GOLDEN, ANSWERS = "golden.npz", "answers.npz"
 class Answering:
     """The other process, seen from the one that exports."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+        self._errors: Any = None
+
+    def start(self) -> None:
+        """Start the process, unless it runs."""
+        if self._process is not None:
+            return
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            # The exporting process may hold all memory of the accelerator.
+            "CUDA_VISIBLE_DEVICES": "-1",
+        }
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (`end` closes it)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            env=environment,
+            start_new_session=True,  # Ctrl-C is for the exporting process to handle
+        )
 
     def answers(
         self,
@@ -55,65 +80,105 @@ class Answering:
                 for name, array in arrays.items()
             },
         )
-        request = json.dumps({"folder": str(folder), "forms": dict(forms)})
-        _, errors = self._process.communicate(request + "\n")
-        if self._process.returncode:
-            last = (errors.strip() or "no message").splitlines()[-1]
+        error = self._ask({"folder": str(folder), "forms": dict(forms)})
+        if error:
             raise ExportError(
                 "The exported model fails as TensorFlow Serving would run it, so it "
-                f"was not published: {last}"
+                f"was not published: {error}"
             )
         return _load(folder / ANSWERS)
+
+    def _ask(self, request: Mapping[str, Any]) -> str:
+        """Return what went wrong, `""` if nothing did."""
+        self.start()
+        if self._process is None or not self._process.stdin or not self._process.stdout:
+            raise AssertionError("it was started with pipes")
+        try:
+            with contextlib.suppress(BrokenPipeError):  # there is no answer then, too
+                self._process.stdin.write(json.dumps(request) + "\n")
+                self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except BaseException:
+            self.end()  # what it still answers is for nobody
+            raise
+        if line:
+            return str(json.loads(line)["error"])
+        self._errors.seek(0)
+        last = (self._errors.read().strip() or "no message").splitlines()[-1]
+        self.end()
+        return last
+
+    def end(self) -> None:
+        """End the process; another one starts when it is needed."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.communicate()
+            self._errors.close()
+
+
+_kept: contextvars.ContextVar[Answering | None] = contextvars.ContextVar(
+    "_kept", default=None
+)
 
 
 @contextlib.contextmanager
 def answering() -> Iterator[Answering]:
-    """Start the other process, and see to its end."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        # The exporting process may hold all memory of the accelerator.
-        "CUDA_VISIBLE_DEVICES": "-1",
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", __name__],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-        start_new_session=True,  # Ctrl-C is for the exporting process to handle
-    )
+    """Start the other process, and see to its end; inside `keeping`, use that one."""
+    kept = _kept.get()
+    server = kept or Answering()
     try:
-        yield Answering(process)
+        server.start()
+        yield server
     finally:
-        process.kill()
-        process.communicate()
+        if kept is None:
+            server.end()
+
+
+@contextlib.contextmanager
+def keeping() -> Iterator[None]:
+    """Let all exports inside share one process, since starting one takes seconds."""
+    server = Answering()
+    token = _kept.set(server)
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+        server.end()
 
 
 def main() -> None:
-    """Answer as told on standard input."""
+    """Answer as told on standard input, a line at a time."""
     from mtlzoo.export._load import ExportedModel
 
-    line = sys.stdin.readline()
-    if not line:
-        return
-    request = json.loads(line)
-    folder = Path(request["folder"])
+    # What TensorFlow prints must not come between the answers.
+    said, sys.stdout = sys.stdout, sys.stderr
+    for line in sys.stdin:
+        request = json.loads(line)
+        folder, error = Path(request["folder"]), ""
+        try:
+            with ExportedModel(folder / "model") as exported:
+                _answer(exported, folder, request["forms"])
+        except Exception as failed:
+            lines = str(failed).strip().splitlines() or ["no message"]
+            error = f"{type(failed).__name__}: {lines[0]}"
+        said.write(json.dumps({"error": error}) + "\n")
+        said.flush()
+
+
+def _answer(exported: Any, folder: Path, forms: Mapping[str, str]) -> None:
     golden: dict[str, dict[str, Any]] = {}
     for key, array in _load(folder / GOLDEN).items():
         form, name = key.split("/")
         golden.setdefault(form, {})[name] = array
     answers = {}
-    with ExportedModel(folder / "model") as exported:
-        for signature, form in request["forms"].items():
-            rows = golden[form]
-            for output, array in exported(rows, signature).items():
-                answers[f"{signature}/{output}"] = array
-            first = {name: array[:1] for name, array in rows.items()}
-            for output, array in exported(first, signature).items():
-                answers[f"{signature}/{output}/0"] = array
+    for signature, form in forms.items():
+        rows = golden[form]
+        for output, array in exported(rows, signature).items():
+            answers[f"{signature}/{output}"] = array
+        first = {name: array[:1] for name, array in rows.items()}
+        for output, array in exported(first, signature).items():
+            answers[f"{signature}/{output}/0"] = array
     _save(folder / ANSWERS, answers)
 
 
