@@ -3,6 +3,8 @@
 import importlib
 import inspect
 import pkgutil
+import subprocess
+import sys
 
 import keras
 import pytest
@@ -32,6 +34,25 @@ def modules():
     for info in pkgutil.walk_packages(mtlzoo.__path__, "mtlzoo."):
         if not info.name.endswith("__main__"):
             yield importlib.import_module(info.name)
+
+
+IMPORT = """
+import time
+import keras
+
+start = time.process_time()
+import mtlzoo
+
+print(time.process_time() - start)
+"""
+
+
+def test_import_costs_little_more_than_that_of_keras():
+    """In seconds of a processor, which other work on the machine hardly changes."""
+    run = subprocess.run(
+        [sys.executable, "-c", IMPORT], check=True, capture_output=True, text=True
+    )
+    assert float(run.stdout) < 0.2
 
 
 @pytest.mark.parametrize("name", PUBLIC)

@@ -9,8 +9,9 @@ from typing import Any
 
 from mtlzoo.cli import _run
 from mtlzoo.cli._flops import forward_flops
+from mtlzoo.cli._output import say
 from mtlzoo.cli._settings import Settings
-from mtlzoo.errors import DataError
+from mtlzoo.errors import DataError, MTLZooError
 
 BASELINE = "single_task"
 
@@ -41,6 +42,33 @@ def make_cells(
         for seed in range(seeds)
         for architecture, balancing in dict.fromkeys(pairs)
     ]
+
+
+def leave_out(
+    cells: list[Settings], folder: Path, named: Iterable[str]
+) -> list[Settings]:
+    """Return the cells whose architectures take the data, and say which ones don't.
+
+    Raises:
+        MTLZooError: one that doesn't was called for by name, not by a wildcard.
+    """
+    from mtlzoo import _data
+
+    proven = {one.architecture for one in cells if record_path(folder, one).exists()}
+    untried = {one.architecture: one for one in cells if one.architecture not in proven}
+    dataset: Any = _run.load_dataset(cells[0]) if untried else None
+    unfit = set()
+    for name, settings in untried.items():
+        try:
+            model = _run.build_model(settings, dataset)
+            _data.prepare(model, *dataset.arrays("validation"))
+        except MTLZooError as error:
+            if name in named:
+                raise
+            unfit.add(name)
+            reason, *_ = str(error).split(". ")
+            say(f"Left out {name}: {reason.rstrip('.')}.")
+    return [one for one in cells if one.architecture not in unfit]
 
 
 def run_cells(

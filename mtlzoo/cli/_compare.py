@@ -83,12 +83,14 @@ def compare(
 ) -> None:
     """Train many models on DATASET, each with several seeds, and compare them.
 
-    Single-task networks are always among them. Each run is kept as a file, so the same
-    command goes on where it was stopped; results are written as results.json and
+    Single-task networks are always among them. Architectures that a wildcard stands
+    for are left out where they don't take the data. Each run is kept as a file, so the
+    same command goes on where it was stopped; results are written as results.json and
     results.md.
 
     \b
     mtlzoo compare adult --architectures "mmoe,ple,*moe" --seeds 3
+    mtlzoo compare adult --architectures "*"
     mtlzoo compare multi_fashion --balancing "uncertainty,pcgrad,nash_mtl"
     """  # noqa: D301
     base = Settings(
@@ -113,6 +115,8 @@ def compare(
         one.check()
     folder = output or Path("comparisons") / dataset
     load_tensorflow()
+    named = {name.strip() for name in architectures.split(",")}
+    made = _cells.leave_out(made, folder / "runs", named)
     rows = summarise(_cells.run_cells(made, folder / "runs"))
     command = shlex.join(["mtlzoo", *sys.argv[1:]])
     (folder / "results.json").write_text(json.dumps(rows, indent=2), "utf-8")
@@ -128,6 +132,7 @@ def compare(
             "rank",
             "params",
             "MFLOPs",
+            "ms",
             "step",
         ]
         print_table(columns, [table_cells(row) for row in rows])

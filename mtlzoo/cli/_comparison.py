@@ -13,7 +13,7 @@ def summarise(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     A row holds the mean and standard deviation over the seeds of each task's headline
     metric; `delta_m`, in percent, of each seed against the mean of the baseline; the
     mean rank over the metrics; and costs: parameters, forward FLOPs a row, and the
-    time of a training step relative to the baseline's.
+    time of a training step, in seconds and relative to the baseline's.
     """
     from mtlzoo.metrics import delta_m, mean_rank
 
@@ -36,7 +36,10 @@ def summarise(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
     baseline = means(by_method[BASELINE])
     ranks = mean_rank({name: means(one) for name, one in by_method.items()}, higher)
-    step = statistics.median(one["step_seconds"] for one in by_method[BASELINE])
+    steps = {
+        name: statistics.median(run["step_seconds"] for run in runs)
+        for name, runs in by_method.items()
+    }
     rows = []
     for name, runs in by_method.items():
         results = [{one: run["test"][one] for one in names.values()} for run in runs]
@@ -53,8 +56,8 @@ def summarise(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
                 "mean_rank": ranks[name],
                 "parameters": runs[0]["parameters"],
                 "flops": runs[0]["flops"],
-                "step_ratio": statistics.median(one["step_seconds"] for one in runs)
-                / step,
+                "step_seconds": steps[name],
+                "step_ratio": steps[name] / steps[BASELINE],
             }
         )
     return rows
@@ -70,6 +73,7 @@ def markdown(rows: list[dict[str, Any]], command: str) -> str:
         "mean rank",
         "parameters",
         "MFLOPs a row",
+        "step (ms)",
         "step / single-task",
     ]
     lines = [
@@ -81,8 +85,8 @@ def markdown(rows: list[dict[str, Any]], command: str) -> str:
     return (
         "\n".join(lines)
         + f"\n\nTest rows; mean ± standard deviation over {seeds} seeds. delta_m: mean "
-        "change against the single-task mean, less is better.\n\n"
-        + f"```bash\n{command}\n```\n"
+        "change against the single-task mean, less is better. Step: median time of a "
+        "training step on the machine at hand.\n\n" + f"```bash\n{command}\n```\n"
     )
 
 
@@ -95,6 +99,7 @@ def cells(row: dict[str, Any]) -> list[str]:
         f"{row['mean_rank']:.1f}",
         f"{row['parameters']:,}",
         f"{row['flops'] / 1e6:.2f}",
+        f"{1e3 * row['step_seconds']:.1f}",
         f"{row['step_ratio']:.2f}",
     ]
 

@@ -1,5 +1,8 @@
+from typing import Any
+
 import click
 
+from mtlzoo._registry import Entry
 from mtlzoo.cli._kinds import KINDS, Named, find, kind_named
 from mtlzoo.cli._output import as_json, print_json, print_table, say, say_next
 from mtlzoo.errors import UnknownNameError
@@ -37,19 +40,35 @@ def list_(kind: str | None, pattern: str, as_json: bool) -> None:
     if not found:
         say(f"Nothing matches {pattern!r}.")
     for kind_found in dict.fromkeys(one.kind for one in found):
-        rows = [
-            (entry.name, entry.summary, entry.facts.get("paper", ""))
-            for one, entry in found
-            if one == kind_found
-        ]
-        papers = any(paper for *_, paper in rows)
-        columns = ["name", "what it is", "paper"]
-        print_table(
-            columns if papers else columns[:2],
-            rows if papers else [row[:2] for row in rows],
-            title=kind_found,
-        )
+        _print([entry for one, entry in found if one == kind_found], kind_found)
     say_next("mtlzoo show NAME        its options, and where it comes from")
+
+
+def _print(entries: list[Entry], kind: str) -> None:
+    columns = ["name", "what it is"]
+    rows = [[entry.name, entry.summary] for entry in entries]
+    papers = [entry.facts.get("paper", "") for entry in entries]
+    architectures = kind == "architectures"
+    if architectures:
+        columns.append("what it takes")
+        for row, paper, entry in zip(rows, papers, entries, strict=True):
+            row[1] = "\n".join(filter(None, [row[1], paper]))
+            row.append(_takes(entry.facts))
+    elif any(papers):
+        columns.append("paper")
+        for row, paper in zip(rows, papers, strict=True):
+            row.append(paper)
+    print_table(columns, rows, title=kind, spaced=architectures)
+
+
+def _takes(facts: dict[str, Any]) -> str:
+    """Return the tasks and inputs that an architecture takes, and what it adds."""
+    lines = {
+        "tasks": facts.get("tasks", "?"),
+        "inputs": facts.get("inputs", "?"),
+        "extra losses": facts.get("extra_losses", "?"),
+    }
+    return "\n".join(f"{name}: {text}" for name, text in lines.items())
 
 
 def describe(named: Named) -> dict[str, object]:

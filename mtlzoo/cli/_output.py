@@ -32,16 +32,31 @@ def print_json(data: Any) -> None:
 
 
 def print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str | None = None
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    title: str | None = None,
+    spaced: bool = False,
 ) -> None:
-    """Print a table to standard output; columns of numbers are aligned to the right."""
+    """Print a table to standard output; columns of numbers are aligned to the right.
+
+    Args:
+        columns: their titles.
+        rows: their cells; one may have several lines.
+        title: of the table.
+        spaced: whether an empty line parts the rows.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(
-        title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        leading=int(spaced),
     )
     for index, column in enumerate(columns):
         cells = [str(row[index]) for row in rows]

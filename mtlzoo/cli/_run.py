@@ -70,11 +70,13 @@ def train(
     from mtlzoo.callbacks import Progress
 
     keras.utils.set_random_seed(settings.seed)
-    model = whole = _build(settings, dataset)
+    model = whole = build_model(settings, dataset)
     if settings.cache_features:
         dataset = _frozen.features(settings, dataset, whole)
         keras.utils.set_random_seed(settings.seed)
-        model = _build(dataclasses.replace(settings, trunk="mlp", **NO_TRUNK), dataset)
+        model = build_model(
+            dataclasses.replace(settings, trunk="mlp", **NO_TRUNK), dataset
+        )
     progress = Progress(label)
     start = time.perf_counter()
     try:
@@ -96,7 +98,8 @@ def train(
     return Result(settings, whole, history, metrics, seconds)
 
 
-def _build(settings: Settings, dataset: Any) -> Any:
+def build_model(settings: Settings, dataset: Any) -> Any:
+    """Return the model of a run, untrained."""
     import keras
 
     from mtlzoo import build, heads

@@ -76,7 +76,7 @@ class Adapter(ReadableChange, keras.layers.Layer):
 @ARCHITECTURES.register(
     "adapters",
     paper="Houlsby et al., ICML 2019",
-    tasks="one or more",
+    tasks="one or more, any kind",
     inputs="any, over a trunk of several stages",
     extra_losses="none",
 )

@@ -53,7 +53,7 @@ class ExpertSum(keras.layers.Layer):
 @ARCHITECTURES.register(
     "adatt",
     paper="Li et al., KDD 2023",
-    tasks="one or more",
+    tasks="one or more, any kind",
     inputs="any",
     extra_losses="none",
 )

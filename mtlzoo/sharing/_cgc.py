@@ -17,7 +17,7 @@ from mtlzoo.sharing._features import FeatureSharing, Layers, check_units
 @ARCHITECTURES.register(
     "cgc",
     paper="Tang et al., RecSys 2020",
-    tasks="one or more",
+    tasks="one or more, any kind",
     inputs="any",
     extra_losses="none",
 )

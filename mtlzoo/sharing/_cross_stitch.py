@@ -9,7 +9,7 @@ from mtlzoo.sharing._columns import Columns, Stitch
 @ARCHITECTURES.register(
     "cross_stitch",
     paper="Misra et al., CVPR 2016",
-    tasks="two or more",
+    tasks="two or more, any kind",
     inputs="any, over a trunk of several stages",
     extra_losses="none",
 )

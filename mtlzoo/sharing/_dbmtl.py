@@ -18,7 +18,7 @@ from mtlzoo.trunks._base import Sources, dense_stages
 @ARCHITECTURES.register(
     "dbmtl",
     paper="Wang et al., arXiv 2019",
-    tasks="two or more, in any acyclic graph",
+    tasks="two or more that read one kind of features, in any acyclic graph",
     inputs="any",
     extra_losses="none",
 )

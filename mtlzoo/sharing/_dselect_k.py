@@ -132,7 +132,7 @@ def smooth_step(values: Any, gamma: float) -> Any:
 @ARCHITECTURES.register(
     "dselect_k",
     paper="Hazimeh et al., NeurIPS 2021",
-    tasks="one or more",
+    tasks="one or more, any kind",
     inputs="any",
     extra_losses="entropy of the gates",
 )

@@ -36,7 +36,7 @@ class FeatureModulation(ReadableChange, keras.layers.Layer):
 @ARCHITECTURES.register(
     "film",
     paper="Perez et al., AAAI 2018",
-    tasks="one or more",
+    tasks="one or more, any kind",
     inputs="any, over a trunk of several stages",
     extra_losses="none",
 )

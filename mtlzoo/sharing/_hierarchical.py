@@ -16,7 +16,7 @@ from mtlzoo.trunks._base import Sources
 @ARCHITECTURES.register(
     "hierarchical",
     paper="Hashimoto et al., EMNLP 2017; Søgaard and Goldberg, ACL 2016",
-    tasks="one or more, from low-level to high-level",
+    tasks="one or more, any kind, from low-level to high-level",
     inputs="any, over a trunk of several stages",
     extra_losses="none",
 )

@@ -17,7 +17,7 @@ from mtlzoo.sharing._features import FeatureSharing, Layers, check_units
 @ARCHITECTURES.register(
     "ml_mmoe",
     paper="Li et al., KDD 2023",
-    tasks="one or more",
+    tasks="one or more, any kind",
     inputs="any",
     extra_losses="none",
 )

@@ -16,7 +16,7 @@ from mtlzoo.trunks._base import Sources
 @ARCHITECTURES.register(
     "mtan",
     paper="Liu et al., CVPR 2019",
-    tasks="one or more",
+    tasks="one or more, any kind",
     inputs="one image, over a trunk of stages that give maps: cnn, resnet",
     extra_losses="none",
     example="image",

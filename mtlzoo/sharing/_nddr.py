@@ -70,7 +70,7 @@ class Fusion(Readable, keras.layers.Dense):
 @ARCHITECTURES.register(
     "nddr",
     paper="Gao et al., CVPR 2019",
-    tasks="two or more",
+    tasks="two or more, any kind",
     inputs="any, over a trunk of several stages",
     extra_losses="weight decay of the fusion layers",
 )

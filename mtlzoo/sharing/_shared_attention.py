@@ -109,7 +109,7 @@ def split_heads(tensor: Any, num_heads: int) -> Any:
 @ARCHITECTURES.register(
     "shared_attention",
     paper="Bhattacharjee et al., CVPR 2022",
-    tasks="two or more",
+    tasks="two or more, any kind",
     inputs="one text, series or image, over a trunk that gives a sequence or a map",
     extra_losses="none",
     example="sequence",

@@ -11,7 +11,11 @@ from mtlzoo.trunks._base import Sources
 
 
 @ARCHITECTURES.register(
-    "shared_bottom", paper="Caruana, ICML 1993", tasks="one or more", inputs="any"
+    "shared_bottom",
+    paper="Caruana, ICML 1993",
+    tasks="one or more, any kind",
+    inputs="any",
+    extra_losses="none",
 )
 @keras.saving.register_keras_serializable("mtlzoo")
 class SharedBottom(Sharing):

@@ -144,7 +144,7 @@ class JoinPrivate(keras.layers.Layer):
 @ARCHITECTURES.register(
     "shared_private",
     paper="Liu et al., ACL 2017",
-    tasks="two or more",
+    tasks="two or more, any kind",
     inputs="any",
     extra_losses="adversarial task discrimination, orthogonality",
 )

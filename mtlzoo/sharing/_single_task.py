@@ -10,7 +10,9 @@ from mtlzoo.trunks import Trunk
 from mtlzoo.trunks._base import Sources
 
 
-@ARCHITECTURES.register("single_task", tasks="one or more", inputs="any")
+@ARCHITECTURES.register(
+    "single_task", tasks="one or more, any kind", inputs="any", extra_losses="none"
+)
 @keras.saving.register_keras_serializable("mtlzoo")
 class SingleTask(Sharing):
     """An independent network for each task: the baseline that sharing has to beat.

@@ -150,7 +150,7 @@ class StageSum(Readable, keras.layers.Layer):
 @ARCHITECTURES.register(
     "sluice",
     paper="Ruder et al., AAAI 2019",
-    tasks="two or more",
+    tasks="two or more, any kind; maps of one size",
     inputs="any, over a trunk of several stages",
     extra_losses="orthogonality of the halves",
 )

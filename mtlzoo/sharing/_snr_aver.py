@@ -7,7 +7,7 @@ from mtlzoo.sharing._routing import Routing
 @ARCHITECTURES.register(
     "snr_aver",
     paper="Ma et al., AAAI 2019",
-    tasks="one or more",
+    tasks="one or more, any kind",
     inputs="any",
     extra_losses="number of open connections",
 )

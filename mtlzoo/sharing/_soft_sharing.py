@@ -43,7 +43,7 @@ class Distance(Configured):
 @ARCHITECTURES.register(
     "soft_sharing",
     paper="Duong et al., ACL 2015",
-    tasks="two or more",
+    tasks="two or more, any kind",
     inputs="any, over a trunk of several stages",
     extra_losses="distance between the trunks",
 )

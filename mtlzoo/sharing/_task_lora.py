@@ -83,7 +83,7 @@ class LowRank(ReadableAt, keras.layers.Layer):
 @ARCHITECTURES.register(
     "task_lora",
     paper="Hu et al., ICLR 2022",
-    tasks="one or more",
+    tasks="one or more, any kind",
     inputs="any, over a trunk of dense, convolution or attention layers",
     extra_losses="none",
 )

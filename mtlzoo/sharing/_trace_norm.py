@@ -72,7 +72,7 @@ class TraceNorm(Configured):
 @ARCHITECTURES.register(
     "trace_norm",
     paper="Yang and Hospedales, ICLR workshop 2017",
-    tasks="two or more",
+    tasks="two or more, any kind",
     inputs="any, over a trunk of several stages",
     extra_losses="tensor trace norm of the trunks",
 )

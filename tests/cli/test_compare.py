@@ -4,7 +4,10 @@ import pytest
 from click.testing import CliRunner
 
 from mtlzoo.cli import main
+from mtlzoo.cli._cells import leave_out, make_cells
 from mtlzoo.cli._comparison import markdown, summarise
+from mtlzoo.cli._settings import Settings
+from mtlzoo.errors import TaskError
 
 ARGUMENTS = [
     "compare",
@@ -56,9 +59,10 @@ def test_summary_by_hand():
     assert mmoe["metrics"]["b_mae"] == pytest.approx([2.0, 0.08**0.5])
     assert mmoe["mean_rank"] == 1.25  # first in one metric, tied in the other
     assert baseline["mean_rank"] == 1.75
-    assert mmoe["step_ratio"] == 0.5
+    assert (mmoe["step_seconds"], mmoe["step_ratio"]) == (0.25, 0.5)
     page = markdown(rows, "mtlzoo compare x")
     assert "mmoe + pcgrad | 0.8800\u00a0±\u00a00.0000" in page
+    assert "| 2.00 | 250.0 | 0.50 |" in page
     assert "```bash\nmtlzoo compare x\n```" in page
 
 
@@ -102,3 +106,27 @@ def test_refuses(tmp_path, more, match):
     result = run(tmp_path, *more)
     assert result.exit_code == 1
     assert match in result.output
+
+
+def test_architectures_that_do_not_take_the_data(tmp_path, capsys):
+    """A wildcard leaves them out; one that is named is refused before any training."""
+    base = Settings("synthetic", "single_task", dataset_options={"num_samples": 200})
+    cells = make_cells(base, ["esmm", "mtan", "shared_bottom"], ["equal"], seeds=2)
+    left = leave_out(cells, tmp_path, named=["*"])
+    assert {one.architecture for one in left} == {"single_task", "shared_bottom"}
+    assert len(left) == 4
+    assert (
+        "Left out mtan: The architecture 'mtan' needs a trunk"
+        in capsys.readouterr().err
+    )
+    with pytest.raises(TaskError, match="'esmm' takes two Binary tasks"):
+        leave_out(cells, tmp_path, named=["esmm", "mtan"])
+
+
+def test_a_funnel_is_left_out_where_the_labels_are_none(tmp_path, capsys):
+    cells = make_cells(Settings("adult", "single_task"), ["esmm"], ["equal"], seeds=1)
+    left = leave_out(cells, tmp_path, named=["*"])
+    assert {one.architecture for one in left} == {"single_task"}
+    assert "Left out esmm: Labels of task 'never_married' must imply" in (
+        capsys.readouterr().err
+    )

@@ -1,5 +1,6 @@
 """The architectures' formulas in NumPy, and tiny models to hold against them."""
 
+import keras
 import numpy as np
 
 import mtlzoo
@@ -58,6 +59,10 @@ def relu(x):
 
 def sigmoid(x):
     return 1 / (1 + np.exp(-np.asarray(x, "float64")))
+
+
+def gelu(x):
+    return keras.ops.convert_to_numpy(keras.activations.gelu(np.asarray(x, "float32")))
 
 
 def softmax(x):

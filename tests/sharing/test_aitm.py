@@ -64,6 +64,20 @@ def test_without_scores_both_vectors_count_alike():
     )
 
 
+def test_attention_that_looks_at_its_own_tower_leaves_the_towers_alone():
+    model = fill(tiny("aitm", NAMES, **SIZES))
+    unit = np.eye(2)
+    layer(model, "attention").set_weights([1e3 * unit, 1e3 * unit, unit])
+    for task in NAMES:
+        one = model.get_layer(f"sharing.tower.{task}.dense_2")
+        one.set_weights([one.get_weights()[0], np.ones(2)])  # towers that see something
+        if task != NAMES[0]:
+            one = layer(model, f"transfer.{task}")
+            one.set_weights([0 * weight for weight in one.get_weights()])
+    for task, found in represent(model, X).items():
+        np.testing.assert_allclose(found, tower(model, task), atol=1e-6)
+
+
 def test_calibrator_by_hand():
     model = fill(tiny("aitm", NAMES, calibrator=0.6, **SIZES))
     out = predict(model, X)

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from by_hand import NAMES, dense, fill, mlp, predict, relu, represent, rows, tiny
+from by_hand import NAMES, dense, fill, gelu, mlp, predict, relu, represent, rows, tiny
 
 import mtlzoo
 from mtlzoo import tasks, trunks
@@ -12,10 +12,6 @@ from mtlzoo.sharing._replay import layers_before, replay
 X = rows()
 OPTIONS = {"trunk": mlp(4, 6)}
 METHODS = ("adapters", "film", "task_lora")
-
-
-def gelu(x):
-    return keras.ops.convert_to_numpy(keras.activations.gelu(x.astype("float32")))
 
 
 def trunk_alone(model, **options):

@@ -85,6 +85,26 @@ def test_doubly_robust_loss_by_hand():
     assert relu(-guess).max() == 0
 
 
+@pytest.mark.parametrize("name", ["escm2_ips", "escm2_dr"])
+def test_without_weight_on_its_loss_it_is_esmm(name):
+    model, plain = funnel(name, weight=0.0), funnel()
+    for one in plain.layers:
+        if one.weights:
+            one.set_weights(model.get_layer(one.name).get_weights())
+    for output, expected in predict(plain, X).items():
+        np.testing.assert_allclose(predict(model, X)[output], expected, atol=1e-7)
+    if name == "escm2_ips":
+        assert extra_loss(model) == 0
+
+
+def test_a_click_that_is_certain_leaves_the_conversion_rate():
+    model = funnel()
+    kernel, _ = model.get_layer("heads.click.logits").get_weights()
+    model.get_layer("heads.click.logits").set_weights([0 * kernel, np.array([50.0])])
+    found = predict(model, X)
+    np.testing.assert_allclose(found["buy"], found["buy_given_click"], atol=1e-7)
+
+
 def test_rows_without_a_label_count_for_nothing():
     model = funnel("escm2_ips")
     labelled = {"click": CLICK[:4], "buy": BUY[:4]}

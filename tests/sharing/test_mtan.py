@@ -1,6 +1,17 @@
 import numpy as np
 import pytest
-from by_hand import NAMES, fill, layer, mlp, predict, represent, tiny
+from by_hand import (
+    NAMES,
+    fill,
+    layer,
+    mlp,
+    predict,
+    relu,
+    represent,
+    sigmoid,
+    tiny,
+    weights,
+)
 
 from mtlzoo import tasks, trunks
 from mtlzoo.errors import DataError
@@ -16,6 +27,52 @@ def set_mask(model, stage, task, value):
     layer(model, name).set_weights(
         [np.zeros_like(gamma), np.full_like(gamma, value), mean, variance]
     )
+
+
+def convolve(maps, name, model):
+    """Return a convolution that keeps height and width."""
+    kernel, bias = model.get_layer(name).get_weights()
+    side = len(kernel) // 2
+    height, width = maps.shape[1:3]
+    padded = np.pad(maps, [(0, 0), (side, side), (side, side), (0, 0)])
+    return bias + sum(
+        padded[:, row : row + height, column : column + width] @ kernel[row, column]
+        for row in range(len(kernel))
+        for column in range(len(kernel))
+    )
+
+
+def normalise(maps, model, name):
+    gamma, beta, mean, variance = weights(model, name)
+    return gamma * (maps - mean) / np.sqrt(variance + 1e-3) + beta
+
+
+def halve(maps):
+    rows, height, width, channels = maps.shape
+    return maps.reshape(rows, height // 2, 2, width // 2, 2, channels).max((2, 4))
+
+
+def test_mtan_by_hand():
+    model = fill(tiny("mtan", **IMAGE))
+    maps = [X]
+    for stage in (1, 2):
+        found = convolve(maps[-1], f"trunk.conv_{stage}", model)
+        maps.append(halve(relu(found)))
+    for task, found in represent(model, X).items():
+        masked = None
+        for stage in (1, 2):
+            read = maps[stage]
+            if masked is not None:
+                refined = convolve(masked, "sharing.refine_2_conv", model)
+                refined = halve(relu(normalise(refined, model, "refine_2_norm")))
+                read = np.concatenate([read, refined], axis=-1)
+            for part, act in (("hidden", relu), ("mask", sigmoid)):
+                name = f"{part}_conv.stage_{stage}.{task}"
+                read = convolve(read, f"sharing.{name}", model)
+                name = f"{part}_norm.stage_{stage}.{task}"
+                read = act(normalise(read, model, name))
+            masked = read * maps[stage]
+        np.testing.assert_allclose(found, masked.mean((1, 2)), atol=1e-4)
 
 
 def test_with_open_masks_it_is_shared_bottom():

@@ -1,6 +1,18 @@
+import keras
 import numpy as np
 import pytest
-from by_hand import NAMES, fill, layer, mlp, predict, represent, softmax, tiny
+from by_hand import (
+    NAMES,
+    dense,
+    fill,
+    gelu,
+    layer,
+    mlp,
+    predict,
+    represent,
+    softmax,
+    tiny,
+)
 
 import mtlzoo
 from mtlzoo import tasks, trunks
@@ -32,6 +44,30 @@ def test_attend_by_hand():
     value, output = one.get_weights()
     read = (attention @ heads_of(X @ value)).transpose(0, 2, 1, 3).reshape(2, 5, 4)
     np.testing.assert_allclose(found, read @ output, atol=1e-5)
+
+
+def normalise(x, model, name):
+    gamma, beta = model.get_layer(f"sharing.{name}").get_weights()
+    spread = np.sqrt(x.var(-1, keepdims=True) + 1e-3)
+    return gamma * (x - x.mean(-1, keepdims=True)) / spread + beta
+
+
+def test_shared_attention_by_hand():
+    options = {"inputs": {"x": (5, 4)}, "trunk": keras.layers.Identity(), **SIZES}
+    model = fill(tiny("shared_attention", reference="ab", **options))
+    normed = {t: normalise(X, model, f"block_1.norm.{t}") for t in NAMES}
+    query, key = layer(model, "block_1.attention").get_weights()
+    q, k = heads_of(normed["ab"] @ query), heads_of(normed["ab"] @ key)
+    attention = softmax(q @ k.transpose(0, 1, 3, 2) / np.sqrt(2))
+    for task, found in represent(model, X).items():
+        value, output = layer(model, f"block_1.attend.{task}").get_weights()
+        read = (attention @ heads_of(normed[task] @ value)).transpose(0, 2, 1, 3)
+        hidden = X + read.reshape(2, 5, 4) @ output
+        inside = normalise(hidden, model, f"block_1.feedforward_norm.{task}")
+        name = "sharing.block_1.feedforward_{}." + task
+        inside = dense(model, name.format("in"), inside, gelu)
+        inside = dense(model, name.format("out"), inside, lambda x: x)
+        np.testing.assert_allclose(found, (hidden + inside).mean(1), atol=1e-4)
 
 
 def test_masked_steps_are_not_looked_at():

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from by_hand import NAMES, dense, fill, mlp, represent, rows, softmax, tiny
+from by_hand import NAMES, dense, fill, mlp, predict, represent, rows, softmax, tiny
 
 from mtlzoo import tasks, trunks
 from mtlzoo.sharing._shared_private import GradientReversal
@@ -28,6 +28,24 @@ def test_representation_by_hand_joins_shared_and_private():
     for task, found in represent(model, X).items():
         private = dense(model, f"trunk.{task}.dense_1", X)
         np.testing.assert_allclose(found, np.hstack([shared, private]), atol=1e-5)
+
+
+def test_without_weights_on_private_features_it_is_shared_bottom():
+    model, bottom = (
+        fill(tiny("shared_private", **OPTIONS)),
+        tiny("shared_bottom", **OPTIONS),
+    )
+    for name in ("trunk.dense_1", *(f"heads.{task}.logits" for task in NAMES)):
+        weights = model.get_layer(name).get_weights()
+        if name.startswith("heads"):
+            weights[0][4:] = 0
+            model.get_layer(name).set_weights(weights)
+            weights[0] = weights[0][:4]
+        bottom.get_layer(name).set_weights(weights)
+    for task in NAMES:
+        np.testing.assert_allclose(
+            predict(model, X)[task], predict(bottom, X)[task], atol=1e-6
+        )
 
 
 def test_losses_by_hand():

@@ -54,6 +54,21 @@ def test_one_open_connection_is_that_sub_network():
         )
 
 
+def test_with_matrices_that_change_nothing_snr_trans_is_snr_aver():
+    model, plain = fill(tiny("snr_trans", **SIZES)), tiny("snr_aver", **SIZES)
+    for one in plain.layers:
+        weights = model.get_layer(one.name).get_weights()
+        if "connections" in one.name:
+            unit = np.broadcast_to(np.eye(4), weights[1].shape)
+            model.get_layer(one.name).set_weights([weights[0], unit])
+            weights = weights[:1]
+        one.set_weights(weights)
+    for task in NAMES:
+        np.testing.assert_allclose(
+            represent(model, X)[task], represent(plain, X)[task], atol=1e-6
+        )
+
+
 def test_penalty_is_the_expected_number_of_open_connections():
     layer_ = Connections(["e1", "e2"], sparsity=0.5)
     layer_.build((None, 2, 4))
