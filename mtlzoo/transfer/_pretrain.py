@@ -55,7 +55,7 @@ def pretrain(
         shares its encoder with `model`.
 
     Raises:
-        OptionError: `corruption` is out of range.
+        OptionError: `corruption` is out of range, or the trunk is frozen.
         DataError: `x` doesn't fit the model, or an input can't be told.
 
     Example:
@@ -80,6 +80,12 @@ def pretrain(
             f"corruption={corruption}."
         )
     made = autoencoder(model, inputs, units=units)
+    ours = {id(variable) for variable in model.trainable_variables}
+    if not any(id(variable) in ours for variable in made.trainable_variables):
+        raise OptionError(
+            f"Nothing that leads to the representations of {model.name!r} is trained: "
+            "it is frozen. Call `transfer.unfreeze(model)` first."
+        )
     made.compile(optimizer)
     features = {key: as_feature(key, value) for key, value in inputs.items()}
     if not _data.is_dataset(x):

@@ -9,7 +9,7 @@ from examples import INPUTS, TRUNKS, raw_inputs
 import mtlzoo
 from mtlzoo import features, heads, tasks, trunks
 from mtlzoo.errors import DataError, OptionError
-from mtlzoo.transfer import autoencoder, pretrain
+from mtlzoo.transfer import autoencoder, freeze, pretrain
 from mtlzoo.transfer._autoencoder import as_task
 from mtlzoo.transfer._pretrain import _corrupted
 
@@ -175,6 +175,12 @@ class TestRefusals:
                     inputs=INPUTS["vector"],
                     corruption=corruption,
                 )
+
+    def test_a_frozen_trunk(self):
+        model = model_of("vector", trunks.MLP((4,)))
+        freeze(model)
+        with pytest.raises(OptionError, match="it is frozen"):
+            pretrain(model, raw_inputs("vector"), inputs=INPUTS["vector"])
 
     def test_inputs(self):
         model = model_of("table", trunks.Tabular((4,)))
