@@ -1,5 +1,12 @@
-"""All metadata stands in setup.cfg."""
+"""Metadata stands in setup.cfg; here is what that file can't say.
 
-from setuptools import setup
+The bundles in `models/` are installed inside of the package, as `mtlzoo/_models/`.
+"""
 
-setup()
+from setuptools import find_packages, setup
+
+setup(
+    packages=[*find_packages(include=["mtlzoo", "mtlzoo.*"]), "mtlzoo._models"],
+    package_dir={"mtlzoo._models": "models"},
+    package_data={"mtlzoo._models": ["**"]},
+)
