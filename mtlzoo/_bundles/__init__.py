@@ -18,9 +18,12 @@ on a base, which is another bundle, stores only what isn't the base's.
 
 from mtlzoo._bundles._build import all_weights, base_weights, build_model
 from mtlzoo._bundles._bundle import Bundle
+from mtlzoo._bundles._cache import Cached, cached, remove, unneeded
 from mtlzoo._bundles._fingerprint import fingerprint
-from mtlzoo._bundles._index import Entry, make_index
+from mtlzoo._bundles._home import cache
+from mtlzoo._bundles._index import Entry, find_bundles, make_index
 from mtlzoo._bundles._info import (
+    NAME,
     BaseInfo,
     DatasetInfo,
     FileInfo,
@@ -32,37 +35,45 @@ from mtlzoo._bundles._info import (
 )
 from mtlzoo._bundles._keys import find_prefix, relative_keys, weights_by_key
 from mtlzoo._bundles._list import find_pretrained, list_pretrained
-from mtlzoo._bundles._locate import entries, find, find_entry, locate
+from mtlzoo._bundles._locate import entries, find, find_entry, locate, missing_bytes
 from mtlzoo._bundles._sizes import size_in_bytes, size_in_words
 from mtlzoo._bundles._write import check_golden, write
 
 __all__ = [
-    "BaseInfo",
-    "Bundle",
-    "DatasetInfo",
-    "Entry",
-    "FileInfo",
-    "InputInfo",
-    "MetricInfo",
-    "RecipeInfo",
-    "TaskInfo",
-    "WeightsInfo",
     "all_weights",
     "base_weights",
+    "BaseInfo",
     "build_model",
+    "Bundle",
+    "cache",
+    "Cached",
+    "cached",
     "check_golden",
+    "DatasetInfo",
     "entries",
+    "Entry",
+    "FileInfo",
     "find",
+    "find_bundles",
     "find_entry",
     "find_prefix",
     "find_pretrained",
     "fingerprint",
+    "InputInfo",
     "list_pretrained",
     "locate",
     "make_index",
+    "MetricInfo",
+    "missing_bytes",
+    "NAME",
+    "RecipeInfo",
     "relative_keys",
+    "remove",
     "size_in_bytes",
     "size_in_words",
+    "TaskInfo",
+    "unneeded",
     "weights_by_key",
+    "WeightsInfo",
     "write",
 ]

@@ -6,6 +6,7 @@ without a check: it holds the hash of each manifest, and that the hash of each f
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from mtlzoo._bundles import _strict_json
 from mtlzoo._bundles._bundle import MANIFEST, Bundle
@@ -53,6 +54,11 @@ class Entry:
     datasets: tuple[str, ...] = ()
     delta_m: float | None = None
     base: str | None = None
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the entry as plain data, as JSON has it."""
+        data: dict[str, Any] = encode(self)
+        return data
 
     @classmethod
     def of(cls, bundle: Bundle) -> "Entry":

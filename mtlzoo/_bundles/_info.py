@@ -198,7 +198,12 @@ class WeightsInfo:
         """Return what is known of the file at `path`, if the bundle has it."""
         return next((one for one in self.files if one.path == path), None)
 
+    def to_data(self) -> Any:
+        """Return the manifest as plain data, as JSON has it."""
+        return encode(self)
+
     def to_json(self) -> str:
+        """Return the text of `bundle.json`."""
         return _strict_json.text(encode(self))
 
     @classmethod

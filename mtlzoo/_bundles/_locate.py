@@ -65,12 +65,13 @@ def entries() -> list[Entry]:
     """Return what the project's own index lists, and the mirrors' by name and version.
 
     The index of a mirror counts as it was when `refresh` fetched it, so that listing
-    needs no network.
+    needs no network; and one that `mtlzoo fetch --to` wrote, if the cache was carried
+    here.
     """
     found = {}
     # The project's own comes last, and so wins.
     fetched = sorted((_home.cache() / INDEXES).glob("*"))
-    for folder in (*fetched, _home.project_models()):
+    for folder in (*fetched, _home.cache(), _home.project_models()):
         for entry in read_index(folder):
             found[entry.name, entry.version] = entry
     return [found[key] for key in sorted(found)]
@@ -101,6 +102,22 @@ def find_entry(name: str, version: int | None = None) -> Entry:
             f"There is no version {version} of {name!r}. Known: {known}."
         )
     return max(matching, key=lambda one: one.version)
+
+
+def missing_bytes(entry: Entry) -> int:
+    """Return how many bytes of a bundle are not on this machine, for `everything`."""
+    where = f"{entry.name}/{entry.version}"
+    if (_home.project_models() / where / MANIFEST).is_file():
+        return 0
+    folder = _home.cache() / where
+    if not is_sound(folder / MANIFEST, entry.manifest.sha256, entry.manifest.size):
+        return entry.size
+    files = Bundle(folder, sha256=entry.manifest.sha256).info.files
+    return sum(
+        one.size
+        for one in files
+        if not is_sound(folder / one.path, one.sha256, one.size)
+    )
 
 
 def refresh() -> None:

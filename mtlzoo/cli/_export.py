@@ -3,7 +3,8 @@ from typing import Any
 
 import click
 
-from mtlzoo.cli import _folder, _run
+from mtlzoo import _bundles
+from mtlzoo.cli import _bundle, _folder, _run
 from mtlzoo.cli._output import (
     as_json,
     load_tensorflow,
@@ -64,7 +65,8 @@ def export(
 ) -> None:
     """Export a trained model for TensorFlow Serving, devices or other runtimes.
 
-    PATHS are two: a run's folder or a .keras file, and where to. That is a folder of
+    PATHS are two: a run's folder, a .keras file or the name of a pretrained bundle, and
+    where to. That is a folder of
     versions, of which the export becomes the next, or a file that ends in .tflite
     (LiteRT) or .onnx.
 
@@ -96,13 +98,7 @@ def export(
             f"--quantize {quantize} is not for {output}. A .tflite file takes float16 "
             "and int8, TensorFlow Serving int8."
         )
-    file, settings = _folder.find_model(path)
-    load_tensorflow()
-    with working("Loading the model"):
-        model = _folder.load_model(file)
-    x = None
-    if settings is not None:
-        x, _ = _run.load_dataset(settings).arrays("test")
+    model, x = _load(path)
     chosen: dict[str, Any] = {}
     if tolerance is not None:
         chosen["tolerance"] = tolerance
@@ -119,6 +115,22 @@ def export(
         chosen["quantize"] = quantize
     chosen["golden"] = _first(x, COMPARED_ROWS)
     _export_file(kind, model, output, chosen, as_json)
+
+
+def _load(path: Path) -> tuple[Any, Any]:
+    """Return a model, and rows that it was not trained on, if any are known."""
+    if (place := _bundle.source(str(path))) is not None:
+        load_tensorflow()
+        bundle = _bundles.find(place)
+        with working("Loading the model"):
+            return _bundles.build_model(bundle), bundle.golden()[0]
+    file, settings = _folder.find_model(path)
+    load_tensorflow()
+    with working("Loading the model"):
+        model = _folder.load_model(file)
+    if settings is None:
+        return model, None
+    return model, _run.load_dataset(settings).arrays("test")[0]
 
 
 def _first(x: Any, rows: int) -> Any:

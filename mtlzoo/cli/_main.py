@@ -3,14 +3,19 @@ from typing import Any
 import click
 
 from mtlzoo._version import __version__
+from mtlzoo.cli._cache import cache
+from mtlzoo.cli._card import card
 from mtlzoo.cli._compare import compare
 from mtlzoo.cli._demo import demo
 from mtlzoo.cli._evaluate import evaluate
 from mtlzoo.cli._export import export
+from mtlzoo.cli._fetch import fetch
 from mtlzoo.cli._list import list_
+from mtlzoo.cli._publish import publish
 from mtlzoo.cli._serve import serve
 from mtlzoo.cli._show import show
 from mtlzoo.cli._train import train
+from mtlzoo.cli._verify import verify
 from mtlzoo.errors import MTLZooError
 
 
@@ -45,5 +50,19 @@ def main() -> None:
     """
 
 
-for command in (demo, list_, show, train, evaluate, compare, export, serve):
+for command in (
+    demo,
+    list_,
+    show,
+    train,
+    evaluate,
+    compare,
+    export,
+    serve,
+    fetch,
+    verify,
+    card,
+    publish,
+    cache,
+):
     main.add_command(command)

@@ -1,8 +1,11 @@
 import click
 
+from mtlzoo import _bundles
+from mtlzoo.cli import _bundle
 from mtlzoo.cli._kinds import Named, lookup
 from mtlzoo.cli._list import describe
 from mtlzoo.cli._output import as_json, print_json, print_table, say_next
+from mtlzoo.cli._pretrained import PRETRAINED, show_bundle
 from mtlzoo.cli._source import Option, options
 
 USES = {
@@ -20,7 +23,14 @@ USES = {
 @click.argument("name")
 @as_json
 def show(name: str, as_json: bool) -> None:
-    """Show what NAME is, and its options."""
+    """Show what NAME is, and its options; or a pretrained bundle, by name or folder."""
+    if (place := _bundle.source(name)) is not None:
+        bundle = _bundles.find(place)
+        if as_json:
+            print_json([{"kind": PRETRAINED, **bundle.info.to_data()}])
+        else:
+            show_bundle(bundle)
+        return
     found = lookup(name)
     if as_json:
         print_json(

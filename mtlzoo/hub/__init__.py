@@ -41,9 +41,11 @@ from mtlzoo._bundles import (
     locate,
 )
 from mtlzoo.hub._card import card
+from mtlzoo.hub._evaluate import TOLERANCE, Measured, evaluate
 from mtlzoo.hub._load import load, load_head
 from mtlzoo.hub._publish import publish, write_index
 from mtlzoo.hub._report import LoadReport
+from mtlzoo.hub._verify import verify
 
 __all__ = [
     "BaseInfo",
@@ -51,16 +53,20 @@ __all__ = [
     "FileInfo",
     "InputInfo",
     "LoadReport",
+    "Measured",
     "MetricInfo",
     "RecipeInfo",
+    "TOLERANCE",
     "TaskInfo",
     "WeightsInfo",
     "card",
+    "evaluate",
     "fingerprint",
     "list_pretrained",
     "load",
     "load_head",
     "locate",
     "publish",
+    "verify",
     "write_index",
 ]

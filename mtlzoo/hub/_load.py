@@ -3,16 +3,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mtlzoo import _bundles
+from mtlzoo import _bundles, transfer
 from mtlzoo._bundles import Bundle
 from mtlzoo._registry import unknown_name
 from mtlzoo.errors import BundleError, UnknownNameError
-from mtlzoo.heads import Tower
-from mtlzoo.hub._graft import graft, with_outputs
 from mtlzoo.hub._report import LoadReport
 from mtlzoo.model import MultiTaskModel
-from mtlzoo.sharing._base import mark_representation
-from mtlzoo.tasks import Task, check_tasks
+from mtlzoo.tasks import Task
 
 _LOG = logging.getLogger("mtlzoo.hub")
 
@@ -98,6 +95,7 @@ def load_head(
 
     Raises:
         BundleError: the bundle has no base, or `onto` stands on another.
+        TaskError: `onto` has a task of that name.
         UnknownNameError: nothing has that name, or the bundle no such task.
 
     Example:
@@ -123,9 +121,10 @@ def load_head(
             raise UnknownNameError(
                 unknown_name(f"head of {bundle.info.name!r}", task, known)
             )
-    made = graft(
-        onto, source, [known[task] for task in wanted], base.prefix, base.fingerprint
-    )
+    _check_inputs(onto, source)
+    made = onto
+    for task in wanted:
+        made = transfer.graft(made, source, task)
     left = tuple(task for task in known if task not in wanted)
     made.load_report = LoadReport(
         name=bundle.info.name,
@@ -155,41 +154,35 @@ def _with_heads(
     model: MultiTaskModel, changes: Mapping[str, Task | None]
 ) -> MultiTaskModel:
     """Return the model with some heads replaced and others left out."""
-    layers = {layer.name: layer for layer in model.layers}
-    outputs, tasks = dict(model.output), []
-    for task in model.tasks:
-        new = changes.get(task.name, task)
-        if new is not task:
-            del outputs[task.name]
-        if new is None:
-            continue
-        tasks.append(new)
-        if new is task:
-            continue
-        place = layers.get(f"representation.{task.name}")
-        if place is None:
-            raise BundleError(
-                f"The head of {task.name!r} can't be replaced: {model.name!r} was not "
-                "made by mtlzoo.build, so it doesn't say what its heads read."
-            )
-        if new.reads != task.reads:
-            raise BundleError(
-                f"{new.name!r} reads {new.reads} features, and {task.name!r}, whose "
-                f"head it would replace, reads {task.reads} features."
-            )
-        tensor = place.output
-        if new.name != task.name:
-            tensor = mark_representation(new.name, tensor)
-        outputs[new.name] = Tower().connect(new, tensor, _size(model))
-    if not tasks:
+    if not any(changes.values()) and len(changes) == len(model.tasks):
         raise BundleError(
             "A model needs at least one task; all were left out. For features alone: "
             "model.representation_model"
         )
-    return with_outputs(model, outputs, check_tasks(tasks))
+    for old, new in changes.items():
+        if new is not None and new.name == old:
+            model = transfer.replace_head(model, new)
+        elif new is not None:
+            model = transfer.add_head(model, new, like=old)
+    for old, new in changes.items():
+        if new is None or new.name != old:
+            model = transfer.drop_head(model, old)
+    return model
 
 
-def _size(model: MultiTaskModel) -> tuple[int, int] | None:
-    """Return height and width of the one picture among the inputs, if there is one."""
-    pictures = [one.shape[1:3] for one in model.inputs if len(one.shape) == 4]
-    return tuple(pictures[0]) if len(pictures) == 1 else None
+def _check_inputs(onto: MultiTaskModel, source: MultiTaskModel) -> None:
+    """Refuse inputs other than those that a head was trained with."""
+    there = {one.name: one for one in onto.inputs}
+    for one in source.inputs:
+        own = there.get(one.name)
+        if own is None:
+            raise BundleError(
+                f"The head needs the input {one.name!r}, which {onto.name!r} doesn't "
+                f"have. Its inputs: {', '.join(there)}."
+            )
+        if (own.shape, own.dtype) != (one.shape, one.dtype):
+            raise BundleError(
+                f"The input {one.name!r} of {onto.name!r} has the shape "
+                f"{tuple(own.shape[1:])} and the type {own.dtype}. The head was "
+                f"trained with {tuple(one.shape[1:])} and {one.dtype}."
+            )

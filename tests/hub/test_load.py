@@ -12,7 +12,7 @@ from bundles import made
 import mtlzoo
 from mtlzoo import hub, tasks
 from mtlzoo._bundles import _home
-from mtlzoo.errors import BundleError, UnknownNameError
+from mtlzoo.errors import BundleError, OptionError, TaskError, UnknownNameError
 
 
 class TestLoad:
@@ -87,7 +87,7 @@ class TestHeads:
         np.testing.assert_allclose(
             found["color"], whole.predict(rows)["color"], atol=1e-6
         )
-        assert [task.name for task in model.tasks] == ["size", "color"]
+        assert [task.name for task in model.tasks] == ["color", "size"]
         assert model.load_report.replaced == (("click", "size"),)
         assert "replaced  click by size (untrained)" in str(model.load_report)
         model.fit(rows, {"size": np.arange(4.0)}, verbose=0)
@@ -104,7 +104,7 @@ class TestHeads:
         with pytest.raises(BundleError, match="needs at least one task"):
             mtlzoo.load("mmoe.table", heads={"click": None, "color": None})
         tags = tasks.SequenceTagging("tags", 3)
-        with pytest.raises(BundleError, match="reads sequence features, and 'click'"):
+        with pytest.raises(TaskError, match="reads sequence features"):
             mtlzoo.load("mmoe.table", heads={"click": tags})
 
     def test_not_by_build(self, zoo, tmp_path):
@@ -114,7 +114,7 @@ class TestHeads:
             keras.Model({"x": x}, outputs), [tasks.Binary("click")]
         )
         made.publish(tmp_path, model, {"x": np.zeros((2, 2), "float32")}, "own.model")
-        with pytest.raises(BundleError, match=r"was not made by mtlzoo.build"):
+        with pytest.raises(OptionError, match=r"Only models of mtlzoo\.build"):
             mtlzoo.load(tmp_path / "own.model", heads={"click": tasks.Binary("buy")})
 
 
@@ -149,7 +149,7 @@ class TestLoadHead:
 
     def test_refused(self, zoo):
         model = mtlzoo.load("cat.resnet")
-        with pytest.raises(BundleError, match="has 'cat' already; a model has"):
+        with pytest.raises(TaskError, match="has an output 'cat' already"):
             mtlzoo.load_head("cat.resnet", onto=model)
         with pytest.raises(BundleError, match="stands on no base"):
             mtlzoo.load_head("mmoe.table", onto=model)
@@ -157,15 +157,15 @@ class TestLoadHead:
             mtlzoo.load_head("dog.resnet", onto=model, tasks=["dgo"])
 
     def test_other_base(self, zoo):
-        with pytest.raises(BundleError, match="has other weights than the one that"):
+        with pytest.raises(BundleError, match="'dog' was trained on another base"):
             mtlzoo.load_head("dog.resnet", onto=made.photo_model("cat"))
-        with pytest.raises(BundleError, match="doesn't stand on the base of"):
+        with pytest.raises(BundleError, match="needs the input 'photo', which"):
             mtlzoo.load_head("dog.resnet", onto=mtlzoo.load("mmoe.table"))
 
     def test_trained_base(self, zoo):
         model = mtlzoo.load("cat.resnet")
         model.fit(made.photo_rows(), {"cat": np.array([0, 1, 0, 1])}, verbose=0)
-        with pytest.raises(BundleError, match="has this one been trained since"):
+        with pytest.raises(BundleError, match="'dog' was trained on another base"):
             mtlzoo.load_head("dog.resnet", onto=model)
 
     def test_other_input(self, zoo):

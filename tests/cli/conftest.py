@@ -1,0 +1,1 @@
+from bundles.fixtures import models, zoo  # noqa: F401
