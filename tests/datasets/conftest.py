@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtlzoo.datasets import _garments, load
+from mtlzoo.datasets import _emoji_files, _garments, load
+from mtlzoo.errors import DataError
 
 FASHION_MNIST = ("fashion_mnist", "multi_fashion")
 PACKAGES = {
@@ -26,6 +27,11 @@ def loaded():
     def get(name):
         if name in FASHION_MNIST and not _garments.DEBIAN.is_dir():
             pytest.skip("the Debian package dataset-fashion-mnist is not installed")
+        if name == "emoji":
+            try:
+                _emoji_files.find()
+            except DataError as error:
+                pytest.skip(str(error))
         for package in PACKAGES.get(name, ()):
             if importlib.util.find_spec(package) is None:
                 pytest.skip(f"the package {package} is not installed")

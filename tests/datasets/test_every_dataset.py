@@ -24,6 +24,7 @@ def test_all_data_sets_are_registered():
     assert {
         "actg175",
         "adult",
+        "emoji",
         "fashion_mnist",
         "home_intents",
         "index_returns",
