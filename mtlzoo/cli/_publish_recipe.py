@@ -39,6 +39,8 @@ def publish(trained: Trained, recipe_path: Path, directory: Path) -> Path:
         weights_info(trained, recipe_path, directory),
         examples={name: column[:EXAMPLES] for name, column in x.items()},
         base=trained.recipe.base,
+        # It would hold the weights of the base once more, for each head.
+        saved_model=trained.recipe.base is None,
         files={"recipe.yaml": recipe_path.read_bytes()},
     )
 

@@ -44,7 +44,8 @@ def run(path: Path, output: Path | None, models: Path | None, as_json: bool) -> 
         with working("Publishing"):
             bundle = _publish_recipe.publish(trained, path, models)
         say(f"It is published in {bundle}.")
-        say_next(f"mtlzoo evaluate ./{bundle}")
+        where = bundle if bundle.is_absolute() else f"./{bundle}"
+        say_next(f"mtlzoo evaluate {where}")
 
 
 def _refuse_published(folder: Path) -> None:
