@@ -26,8 +26,12 @@ print(transfer.trainable_report(model))
 model.fit(data)                           # does so, whatever was compiled before
 ```
 
-Fine-tuning on few labels forgets less when it is held back: `regularize`, by `L2SP`,
-`DELTA` or `BSS`.
+`use_base` says it in one word: the trunk gives its features, its weights, or only its
+structure. Fine-tuning on few labels forgets less when it is held back: `regularize`, by
+`L2SP`, `DELTA` or `BSS`.
+
+A frozen trunk gives the same features each epoch: `cache_features` computes them once,
+and `head_model` trains the heads on them, many times faster.
 
 Heads come and go: `add_head`, `replace_head`, `drop_head`; `graft` takes a trained one
 from another model of the same base.
@@ -46,6 +50,8 @@ from mtlzoo.transfer._autoencoder import autoencoder
 from mtlzoo.transfer._bases import base_fingerprint
 from mtlzoo.transfer._batch_norm import reestimate_batch_norm
 from mtlzoo.transfer._bss import BSS
+from mtlzoo.transfer._cache import cache_features
+from mtlzoo.transfer._cached import CachedFeatures
 from mtlzoo.transfer._coral import CORAL
 from mtlzoo.transfer._dann import DANN
 from mtlzoo.transfer._delta import DELTA
@@ -55,11 +61,13 @@ from mtlzoo.transfer._heads import add_head, drop_head, graft, replace_head
 from mtlzoo.transfer._l2_sp import L2SP
 from mtlzoo.transfer._layerwise import LayerwiseOptimizer, layerwise_learning_rates
 from mtlzoo.transfer._mmd import MMD
+from mtlzoo.transfer._modes import use_base
 from mtlzoo.transfer._pretrain import pretrain
 from mtlzoo.transfer._regularize import Regularizer, regularize
 from mtlzoo.transfer._report import PartReport, TrainableReport, trainable_report
 from mtlzoo.transfer._schedules import WarmUp
 from mtlzoo.transfer._soup import GreedySoup, greedy_soup, soup
+from mtlzoo.transfer._split import head_model
 from mtlzoo.transfer._task_arithmetic import task_arithmetic
 from mtlzoo.transfer._toggles import freeze, merge_lora, set_trainable, unfreeze
 
@@ -70,6 +78,8 @@ __all__ = [
     "autoencoder",
     "base_fingerprint",
     "BSS",
+    "cache_features",
+    "CachedFeatures",
     "CORAL",
     "DANN",
     "DELTA",
@@ -80,6 +90,7 @@ __all__ = [
     "graft",
     "greedy_soup",
     "GreedySoup",
+    "head_model",
     "L2SP",
     "layerwise_learning_rates",
     "LayerwiseOptimizer",
@@ -97,5 +108,6 @@ __all__ = [
     "trainable_report",
     "TrainableReport",
     "unfreeze",
+    "use_base",
     "WarmUp",
 ]

@@ -1,0 +1,197 @@
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+from mtlzoo import _data
+from mtlzoo._staging import publish, staging
+from mtlzoo.errors import DataError
+from mtlzoo.model import MultiTaskModel
+from mtlzoo.transfer._cached import FORMAT, MANIFEST, CachedFeatures, read_manifest
+from mtlzoo.transfer._split import dtype_of, feature_model, fingerprint_of_frozen
+
+
+def cache_features(
+    model: MultiTaskModel,
+    data: Any,
+    path: str | Path,
+    *,
+    batch_size: int = 256,
+    progress: bool = True,
+) -> CachedFeatures:
+    """Compute the features of a frozen trunk once, and keep them on disk.
+
+    Heads then train on them in a small part of the time; see `head_model`. The features
+    are those of inference: no dropout, no augmentation, statistics as they are. What is
+    there already is used again, if it is of the same base and the same data, to the
+    last bit. A run that is killed leaves nothing at `path`.
+
+    Args:
+        model: a multi-task model whose trunk is frozen, as `transfer.freeze` leaves it.
+            What is frozen from the inputs on is computed; where the upper stages of a
+            trunk are trained, that is what they read.
+        data: `(x, y)` or `(x, y, sample_weight)` as `fit` takes them, such as
+            `dataset.arrays("train")`; or a `tf.data.Dataset` of batches of these, which
+            has to come in the same order each time.
+        path: a folder for one set of data; it is made, with those above it.
+        batch_size: rows that are computed together.
+        progress: whether to draw a bar, on standard error.
+
+    Raises:
+        DataError: `path` holds features of another base or of other data, or something
+            else; or the data has no labels, or no rows.
+        OptionError: nothing that could be trained is frozen, from the inputs on.
+        ExportError: the folder can't be written.
+
+    Example:
+
+    ```python
+    transfer.freeze(model)
+    cached = transfer.cache_features(model, dataset.arrays("train"), "cache/train")
+    ```
+    """
+    features = feature_model(model)
+    base = fingerprint_of_frozen(model)
+    rows = _batches(model, data, batch_size)
+    folder = Path(path).absolute()
+    if folder.exists():
+        manifest = read_manifest(folder)
+        if manifest["base"] != base:
+            raise DataError(
+                f"The features in {str(path)!r} are of another base, or of this one "
+                "before it was trained on or frozen elsewhere. Choose another folder, "
+                "or delete this one."
+            )
+        digests = _Digests()
+        for batch in rows:
+            digests.update(_columns(batch))
+        if manifest["data"] != digests.total():
+            raise DataError(
+                f"The features in {str(path)!r} are of other data, or of this data in "
+                "another order: give a pipeline without shuffling. Else choose another "
+                "folder, or delete this one."
+            )
+        return CachedFeatures(folder)
+    with staging(folder.parent) as hidden:
+        made = hidden / "features"
+        made.mkdir()
+        _write(made, features, rows, base, progress)
+        publish(made, folder)
+    return CachedFeatures(folder)
+
+
+def _batches(model: Any, data: Any, batch_size: int) -> Any:
+    if not _data.is_dataset(data):
+        parts = data if isinstance(data, tuple) else (data,)
+        x, y, sample_weight = _data.prepare(model, *parts)
+        whole = (x, y, sample_weight) if sample_weight else (x, y)
+        if y is None:
+            raise DataError(
+                "Features are cached with the labels that heads are trained on: give "
+                "(x, y), such as dataset.arrays('train')."
+            )
+        data = tf.data.Dataset.from_tensor_slices(whole).batch(batch_size)
+    else:
+        data = _data.prepare(model, data)[0]
+    spec = data.element_spec
+    if not isinstance(spec, tuple) or len(spec) < 2 or not isinstance(spec[1], Mapping):
+        raise DataError(
+            "Features are cached with the labels that heads are trained on: give "
+            "batches (x, y), with y a dict by task name."
+        )
+    return data
+
+
+def _write(
+    folder: Path, features: Any, batches: Any, base: str, progress: bool
+) -> None:
+    compute = tf.function(lambda x: features(x, training=False), reduce_retracing=True)
+    types = {name: dtype_of(one) for name, one in features.output.items()}
+    digests, columns, files, rows = _Digests(), {}, {}, 0
+    try:
+        for batch in _with_bar(batches, progress):
+            given = _columns(batch)
+            digests.update(given)
+            kept = {key: one for key, one in given.items() if not key.startswith("x.")}
+            for name, tensor in compute(batch[0]).items():
+                kept[f"x.{name}"] = keras.ops.convert_to_numpy(
+                    keras.ops.cast(tensor, types[name])
+                )
+            for key, array in kept.items():
+                if key not in files:
+                    files[key] = (folder / f"{key}.bin").open("wb")
+                    shape = list(array.shape[1:])
+                    columns[key] = {"dtype": array.dtype.str, "shape": shape}
+                files[key].write(np.ascontiguousarray(array).tobytes())
+            rows += len(next(iter(given.values())))
+    finally:
+        for file in files.values():
+            file.close()
+    if not rows:
+        raise DataError("There is no row in the data to compute features of.")
+    manifest = {
+        "format": FORMAT,
+        "base": base,
+        "data": digests.total(),
+        "rows": rows,
+        "columns": columns,
+    }
+    text = json.dumps(manifest, indent=1, sort_keys=True)
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+
+
+def _with_bar(batches: Any, progress: bool) -> Iterator[Any]:
+    total = int(batches.cardinality())
+    bar = Progress(
+        "{task.description}",
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        "batches",
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+        console=Console(stderr=True),
+        disable=not progress,
+    )
+    with bar:
+        known = total if total > 0 else None
+        yield from bar.track(batches, total=known, description="features")
+
+
+class _Digests:
+    """A hash of columns, whatever the size of the batches that they come in."""
+
+    def __init__(self) -> None:
+        self._by_column: dict[str, Any] = {}
+
+    def update(self, columns: Mapping[str, Any]) -> None:
+        for key, array in columns.items():
+            shape = "x".join(map(str, array.shape[1:]))
+            digest = self._by_column.setdefault(
+                key, hashlib.sha256(f"{key} {array.dtype} {shape}".encode())
+            )
+            if array.dtype == object:  # texts
+                for one in array.ravel():
+                    digest.update(len(one).to_bytes(8, "little") + one)
+            else:
+                digest.update(np.ascontiguousarray(array).tobytes())
+
+    def total(self) -> str:
+        digests = [self._by_column[key].digest() for key in sorted(self._by_column)]
+        return f"sha256:{hashlib.sha256(b''.join(digests)).hexdigest()}"
+
+
+def _columns(batch: Any) -> dict[str, Any]:
+    """Return the columns of a batch by group and name, as NumPy arrays."""
+    x, y, *weights = batch
+    groups = {"x": x, "y": y, "sample_weight": weights[0] if weights else {}}
+    return {
+        f"{group}.{name}": np.asarray(keras.ops.convert_to_numpy(one))
+        for group, columns in groups.items()
+        for name, one in columns.items()
+    }
