@@ -33,6 +33,7 @@ class Runner:
             max(4, 2 * (os.cpu_count() or 1)), "mtlzoo-session"
         )
         self._queues: dict[Any, _Queue] = {}
+        self._at_work = 0
 
     async def run(
         self, servable: Servable, feeds: Feeds, fetches: Sequence[str]
@@ -42,10 +43,26 @@ class Runner:
         Raises:
             ServingError: from TensorFlow, or because the tensors can't be batched.
         """
-        if not self._max_batch_size:
-            if servable.is_quick(feeds, fetches):
-                return servable.run(feeds, fetches)
+        self._at_work += 1
+        try:
+            if self._max_batch_size:
+                return await self._run_in_batch(servable, feeds, fetches)
+            # In the loop's next round it is known who else came in this one.
+            await asyncio.sleep(0)
+            if servable.is_quick(feeds, fetches, alone=self.has_one):
+                return servable.run(feeds, fetches, here=True)
             return await self.in_thread(servable.run, feeds, fetches)
+        finally:
+            self._at_work -= 1
+
+    @property
+    def has_one(self) -> bool:
+        """Whether one request is at work and no other."""
+        return self._at_work == 1
+
+    async def _run_in_batch(
+        self, servable: Servable, feeds: Feeds, fetches: Sequence[str]
+    ) -> list[Any]:
         rows = self._rows(feeds)
         key = (
             id(servable),
@@ -144,8 +161,10 @@ class _Queue:
 
     async def _answer(self, batch: list[_Request]) -> None:
         try:
-            if self._servable.is_quick(batch[0].feeds, self._fetches):
-                answers = self._run(batch)
+            if self._servable.is_quick(
+                batch[0].feeds, self._fetches, alone=self._runner.has_one
+            ):
+                answers = self._run(batch, here=True)
             else:
                 answers = await self._runner.in_thread(self._run, batch)
         except Exception as error:
@@ -158,14 +177,14 @@ class _Queue:
         for request, answer in zip(batch, answers, strict=True):
             _finish(request.done, answer)
 
-    def _run(self, batch: list[_Request]) -> list[list[Any]]:
+    def _run(self, batch: list[_Request], here: bool = False) -> list[list[Any]]:
         feeds = batch[0].feeds
         if len(batch) > 1:
             feeds = [
                 (name, np.concatenate([one.feeds[index][1] for one in batch]))
                 for index, (name, _) in enumerate(feeds)
             ]
-        outputs = self._servable.run(feeds, self._fetches)
+        outputs = self._servable.run(feeds, self._fetches, here=here)
         rows = sum(request.rows for request in batch)
         for output in outputs:
             if output.ndim == 0:

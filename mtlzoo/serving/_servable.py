@@ -24,6 +24,9 @@ _MAX_CALLABLES = 64
 _QUICK = 300e-6
 """Seconds; handing a run to another thread and back costs about as much."""
 
+_SHORT = 2e-3
+"""Seconds that the next request may have to wait when nobody is waiting yet."""
+
 _SMALL = 1 << 14
 """Bytes of inputs, up to which the last run tells how long the next one takes."""
 
@@ -84,18 +87,28 @@ class Servable:
         """Requests at work on it, as counted by who hands it out."""
 
     def run(
-        self, feeds: Sequence[tuple[str, Any]], fetches: Sequence[str]
+        self,
+        feeds: Sequence[tuple[str, Any]],
+        fetches: Sequence[str],
+        *,
+        here: bool = False,
     ) -> list[Any]:
         """Return the tensors named `fetches` for arrays by tensor name.
 
         May be called from several threads; each run releases the interpreter's lock.
+
+        Args:
+            feeds: arrays by tensor name.
+            fetches: names of tensors.
+            here: compute in the calling thread, which is right for what is quick, and
+                not in those that TensorFlow keeps for operations.
 
         Raises:
             ServingError: what TensorFlow said.
         """
         with errors_of_tensorflow():
             prepared = self._prepared(feeds, fetches)
-            run = prepared.run_here if self.is_quick(feeds, fetches) else prepared.run
+            run = prepared.run_here if here else prepared.run
             started = time.perf_counter()
             found: list[Any] = run(*(array for _, array in feeds))
             # One run that had to wait for a core says little; several do.
@@ -105,14 +118,24 @@ class Servable:
         return [np.array(one, object) if type(one) is bytes else one for one in found]
 
     def is_quick(
-        self, feeds: Sequence[tuple[str, Any]], fetches: Sequence[str]
+        self,
+        feeds: Sequence[tuple[str, Any]],
+        fetches: Sequence[str],
+        *,
+        alone: bool = False,
     ) -> bool:
-        """Return whether a run is over sooner than another thread could take it."""
+        """Return whether a run is over sooner than another thread could take it.
+
+        Args:
+            feeds: arrays by tensor name.
+            fetches: names of tensors.
+            alone: whether nobody else would have to wait for it.
+        """
         key = (tuple(name for name, _ in feeds), tuple(fetches))
         prepared = self._callables.get(key)
         return (
             prepared is not None
-            and prepared.seconds < _QUICK
+            and prepared.seconds < (_SHORT if alone else _QUICK)
             and sum(array.nbytes for _, array in feeds) <= _SMALL
         )
 
@@ -135,7 +158,6 @@ class Servable:
                 )
                 options.run_options.timeout_in_ms = int(self._timeout * 1000)
                 run = self._session._make_callable_from_options(options)
-                # Computes in the calling thread: right for what is quick.
                 options.run_options.inter_op_thread_pool = -1
                 run_here = self._session._make_callable_from_options(options)
                 self._callables[key] = _Prepared(run, run_here)

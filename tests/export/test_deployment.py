@@ -2,7 +2,13 @@
 
 import pytest
 import yaml
-from google.protobuf import text_format
+from google.protobuf import (
+    descriptor_pb2,
+    descriptor_pool,
+    message_factory,
+    text_format,
+    wrappers_pb2,
+)
 
 from mtlzoo import export
 from mtlzoo.errors import ExportError
@@ -54,30 +60,68 @@ def test_what_is_commented_out_is_valid_too(deployed):
     assert found.model_config_list.config[0].version_labels == {"stable": 12}
 
 
+def published(message, fields):
+    """Return the class of a message of the server's that no package has in Python.
+
+    Args:
+        message: its name.
+        fields: of `monitoring_config.proto` or `session_bundle_config.proto`, by name:
+            number, type, and whether it is repeated.
+    """
+    file = descriptor_pb2.FileDescriptorProto(
+        name=f"{message}.proto", package="tensorflow.serving", syntax="proto3"
+    )
+    file.dependency.append("google/protobuf/wrappers.proto")
+    nested = file.message_type.add(name="PrometheusConfig")
+    nested.field.add(name="enable", number=1, type="TYPE_BOOL", label="LABEL_OPTIONAL")
+    nested.field.add(name="path", number=2, type="TYPE_STRING", label="LABEL_OPTIONAL")
+    found = file.message_type.add(name=message)
+    for name, (number, kind, label) in fields.items():
+        field = found.field.add(name=name, number=number, label=f"LABEL_{label}")
+        if kind.startswith("."):
+            field.type, field.type_name = field.TYPE_MESSAGE, kind
+        else:
+            field.type = getattr(field, f"TYPE_{kind}")
+    pool = descriptor_pool.DescriptorPool()
+    wrappers = descriptor_pb2.FileDescriptorProto()
+    wrappers_pb2.DESCRIPTOR.CopyToProto(wrappers)
+    pool.Add(wrappers)
+    pool.Add(file)
+    return message_factory.GetMessageClass(
+        pool.FindMessageTypeByName(f"tensorflow.serving.{message}")
+    )
+
+
 def test_monitoring(deployed):
-    """The proto of this file and the next isn't published: their fields are known."""
-    text = "".join(fields(deployed["monitoring.config"])).replace(" ", "")
-    path = "/monitoring/prometheus/metrics"
-    assert text == f'prometheus_config{{enable:truepath:"{path}"}}'
-
-
-def fields(text):
-    lines = text.splitlines()
-    return [line for line in lines if line and not line.startswith("#")]
+    config = published(
+        "MonitoringConfig",
+        {"prometheus_config": (1, ".tensorflow.serving.PrometheusConfig", "OPTIONAL")},
+    )()
+    text_format.Parse(deployed["monitoring.config"], config)
+    assert config.prometheus_config.enable
+    assert config.prometheus_config.path == "/monitoring/prometheus/metrics"
 
 
 def test_batching(deployed):
-    lines = fields(deployed["batching.config"])
-    assert {line.split(" ")[0].rstrip(":") for line in lines} == {
-        "max_batch_size",
-        "batch_timeout_micros",
-        "num_batch_threads",
-        "max_enqueued_batches",
-        "allowed_batch_sizes",
-    }
-    sizes = [int(line.split(": ")[1]) for line in lines if line.startswith("allowed")]
+    wrapped = ".google.protobuf.Int64Value"
+    config = published(
+        "BatchingParameters",
+        {
+            "max_batch_size": (1, wrapped, "OPTIONAL"),
+            "batch_timeout_micros": (2, wrapped, "OPTIONAL"),
+            "max_enqueued_batches": (3, wrapped, "OPTIONAL"),
+            "num_batch_threads": (4, wrapped, "OPTIONAL"),
+            "thread_pool_name": (5, ".google.protobuf.StringValue", "OPTIONAL"),
+            "allowed_batch_sizes": (6, "INT64", "REPEATED"),
+            "pad_variable_length_inputs": (7, "BOOL", "OPTIONAL"),
+        },
+    )()
+    text_format.Parse(deployed["batching.config"], config)
+    sizes = list(config.allowed_batch_sizes)
     assert sizes == sorted(sizes)
-    assert f"max_batch_size {{ value: {sizes[-1]} }}" in lines
+    assert sizes[-1] == config.max_batch_size.value
+    assert config.HasField("batch_timeout_micros")
+    assert min(config.num_batch_threads.value, config.max_enqueued_batches.value) > 0
 
 
 def test_compose(deployed, served):

@@ -20,10 +20,10 @@ class Slow:
         self.sizes = []
         self.go = threading.Event()
 
-    def is_quick(self, feeds, fetches):
+    def is_quick(self, feeds, fetches, *, alone):
         return False
 
-    def run(self, feeds, fetches):
+    def run(self, feeds, fetches, *, here=False):
         self.go.wait(10)
         self.sizes.append(len(feeds[0][1]))
         if any((array < 0).any() for _, array in feeds):
@@ -132,6 +132,39 @@ def test_a_request_that_is_given_up_does_not_run(slow):
 
     asyncio.run(run())
     assert slow.sizes == [1]
+
+
+class Short(Slow):
+    """Takes long enough that others would mind, and notes in which thread it runs."""
+
+    def __init__(self):
+        super().__init__()
+        self.go.set()
+        self.here = []
+
+    def is_quick(self, feeds, fetches, *, alone):
+        return alone
+
+    def run(self, feeds, fetches, *, here=False):
+        self.here.append(here)
+        assert here == (threading.current_thread() is threading.main_thread())
+        return super().run(feeds, fetches)
+
+
+@pytest.mark.parametrize("most", [0, 8])
+def test_what_nobody_waits_for_runs_at_once(most):
+    async def run():
+        runner, short = Runner(most), Short()
+        feeds = [("x", np.ones(1))]
+        for _ in range(2):
+            await runner.run(short, feeds, ["double"])
+        assert short.here == [True, True]
+        both = [runner.run(short, feeds, ["double"]) for _ in range(2)]
+        await asyncio.gather(*both)
+        assert not short.here[-1]
+        runner.close()
+
+    asyncio.run(run())
 
 
 def test_many_clients_of_several_signatures(zoo):
