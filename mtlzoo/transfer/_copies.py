@@ -11,9 +11,9 @@ from mtlzoo.errors import ModelError
 SAME_BASE = 0.3
 """The cosine of two models' weight matrices below which they have another origin.
 
-Fine-tuned copies of one base are near 1, and matrices that were drawn at random near 0,
-within a few hundredths for a thousand weights. What was trained far from its base comes
-closer to 0 and would, averaged, be as bad as what never had one.
+Matrices that were drawn at random are near 0, within a few hundredths for a thousand
+weights; fine-tuned copies of one base are near 1. For the default network on `adult` it
+was 0.002 for two seeds, and 0.961 for a model and a copy trained five epochs more.
 """
 
 
