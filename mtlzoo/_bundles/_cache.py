@@ -15,6 +15,8 @@ from mtlzoo.errors import BundleError
 _UNFINISHED = re.compile(rf"tmp[a-z0-9_]{{8}}|{re.escape(_staging.PREFIX)}.*")
 """Names under which files are written before they are whole."""
 
+NO_MANIFEST = "no sound manifest"
+
 
 @dataclasses.dataclass(frozen=True)
 class Cached:
@@ -57,11 +59,14 @@ def unneeded(age: float = _staging.ABANDONED_AFTER) -> list[Path]:
     found = [
         path
         for path in sorted(_home.cache().rglob("*"))
-        if _UNFINISHED.fullmatch(path.name)
-        and time.time() - path.lstat().st_mtime >= age
+        if _UNFINISHED.fullmatch(path.name) and _is_older(path, age)
     ]
     for one in cached():
-        found += _damaged(one.folder)
+        # Without its manifest, a folder may be one that is being filled.
+        if one.state != NO_MANIFEST:
+            found += _damaged(Bundle(one.folder))
+        elif _is_older(one.folder, age):
+            found.append(one.folder)
     return found
 
 
@@ -75,25 +80,25 @@ def remove(path: Path) -> None:
         path.parent.rmdir()
 
 
+def _is_older(path: Path, age: float) -> bool:
+    return time.time() - path.lstat().st_mtime >= age
+
+
 def _state(folder: Path) -> str:
     try:
         bundle = Bundle(folder)
     except BundleError:
-        return "no sound manifest"
-    missing = [one for one in bundle.info.files if not (folder / one.path).exists()]
-    if damaged := _damaged(folder):
+        return NO_MANIFEST
+    if damaged := _damaged(bundle):
         return f"damaged: {damaged[0].relative_to(folder)}"
+    missing = [one for one in bundle.info.files if not (folder / one.path).exists()]
     return "in part" if missing else "whole"
 
 
-def _damaged(folder: Path) -> list[Path]:
-    try:
-        bundle = Bundle(folder)
-    except BundleError:
-        return [folder]
+def _damaged(bundle: Bundle) -> list[Path]:
     return [
-        folder / one.path
+        bundle.folder / one.path
         for one in bundle.info.files
-        if (folder / one.path).exists()
-        and not is_sound(folder / one.path, one.sha256, one.size)
+        if (bundle.folder / one.path).exists()
+        and not is_sound(bundle.folder / one.path, one.sha256, one.size)
     ]

@@ -71,16 +71,18 @@ def download_small(path: str, *, limit: int) -> list[tuple[str, bytes]]:
     found = []
     for mirror in _home.mirrors():
         url = f"{mirror}/{quote(path)}"
+        content = b""
         try:
             with requests.get(
                 url, timeout=TIMEOUT, headers=_headers(), stream=True
             ) as response:
                 response.raise_for_status()
-                content = response.raw.read(limit + 1, decode_content=True)
-        except (requests.RequestException, OSError):
+                for chunk in response.iter_content(CHUNK):
+                    content += chunk
+                    if len(content) > limit:
+                        raise DownloadError(f"{url} has more than {limit:,} bytes.")
+        except requests.RequestException:
             continue
-        if len(content) > limit:
-            raise DownloadError(f"{url} has more than {limit:,} bytes.")
         found.append((url, content))
     return found
 

@@ -2,6 +2,7 @@ import shutil
 
 import pytest
 from bundles import made
+from bundles.fixtures import models, zoo  # noqa: F401
 
 from mtlzoo import _bundles
 

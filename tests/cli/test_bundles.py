@@ -239,7 +239,9 @@ class TestCache:
         left.write_bytes(b"half")
         (home / "cat.resnet" / "1" / "bundle.json").write_text("{}")
         assert "tmpabcd1234" not in run("cache", "prune", "--dry-run").stderr
+        assert "cat.resnet" not in run("cache", "prune", "--dry-run").stderr
         os.utime(left, (0, 0))
+        os.utime(home / "cat.resnet" / "1", (0, 0))
         assert run("cache", "prune", "--yes").exit_code == 0
         assert not left.exists()
         assert not (home / "cat.resnet").exists()
