@@ -95,18 +95,11 @@ class ExpertBank(keras.layers.Layer):
             zip(self.kernels, self.biases, strict=True)
         ):
             if index == 0 and not self.own_inputs:
-                tensor = self._widen(tensor, kernel)
+                tensor = apply_all(tensor, kernel)
             else:
-                tensor = ops.einsum("...ed,edu->...eu", tensor, kernel)
+                tensor = apply_each(tensor, kernel)
             tensor = self.activation(tensor + bias)
         return tensor
-
-    def _widen(self, tensor: Any, kernel: Any) -> Any:
-        """Apply all experts to one input, as a single matrix product."""
-        experts, width, units = kernel.shape
-        wide = ops.reshape(ops.transpose(kernel, (1, 0, 2)), (width, experts * units))
-        shape = (*ops.shape(tensor)[:-1], experts, units)
-        return ops.reshape(ops.matmul(tensor, wide), shape)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         leading = input_shape[:-2] if self.own_inputs else input_shape[:-1]
@@ -159,7 +152,7 @@ class Gate(Readable, keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         if self.num_gates is None:
             return shares(ops.matmul(inputs, self.kernel[0]))
-        return shares(ops.einsum("...d,gde->...ge", inputs, self.kernel))
+        return shares(apply_all(inputs, self.kernel))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         gates = () if self.num_gates is None else (self.num_gates,)
@@ -208,6 +201,39 @@ class Mixture(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         gate, bank = input_shape[:2]
         return (*gate[:-1], bank[-1])
+
+
+def apply_all(tensor: Any, kernels: Any) -> Any:
+    """Return the product of one tensor and each matrix, as a single matrix product.
+
+    Args:
+        tensor: shape `(..., width)`.
+        kernels: shape `(count, width, units)`.
+
+    Returns:
+        A tensor of shape `(..., count, units)`.
+    """
+    count, width, units = kernels.shape
+    wide = ops.reshape(ops.transpose(kernels, (1, 0, 2)), (width, count * units))
+    products = ops.matmul(ops.reshape(tensor, (-1, width)), wide)
+    return ops.reshape(products, (*ops.shape(tensor)[:-1], count, units))
+
+
+def apply_each(tensor: Any, kernels: Any) -> Any:
+    """Return the product of each tensor and its own matrix, as one batched product.
+
+    Args:
+        tensor: shape `(..., count, width)`.
+        kernels: shape `(count, width, units)`.
+
+    Returns:
+        A tensor of shape `(..., count, units)`.
+    """
+    # With axes that only one factor has, as in einsum("...ed,edu->...eu"), TensorFlow
+    # would make the gradient of the kernels for each row and then add it all up.
+    rows = ops.reshape(tensor, (-1, *kernels.shape[:2]))
+    products = ops.swapaxes(ops.matmul(ops.swapaxes(rows, 0, 1), kernels), 0, 1)
+    return ops.reshape(products, (*ops.shape(tensor)[:-1], kernels.shape[-1]))
 
 
 def shares(scores: Any) -> Any:

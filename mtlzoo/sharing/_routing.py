@@ -7,6 +7,7 @@ from keras import ops
 
 from mtlzoo.sharing._experts import (
     ExpertBank,
+    apply_all,
     check_at_least,
     expert_names,
     per_slice,
@@ -102,10 +103,19 @@ class Connections(Readable, keras.layers.Layer):
         if self.units is None:
             outputs = ops.matmul(weights, inputs)
         else:
-            shape = (*weights.shape, *self.kernel.shape[1:])
-            kernel = ops.reshape(self.kernel, shape) * weights[:, :, None, None]
-            outputs = ops.einsum("...iu,oiuv->...ov", inputs, kernel)
+            outputs = self._transform(inputs, weights)
         return outputs if self.num_outputs is not None else ops.squeeze(outputs, -2)
+
+    def _transform(self, inputs: Any, weights: Any) -> Any:
+        """Return `sum_i z_{o,i} W_{o,i} u_i`, as a single matrix product."""
+        outputs, sources = weights.shape
+        _, width, units = self.kernel.shape
+        kernel = ops.reshape(self.kernel, (outputs, sources, width, units))
+        kernel = ops.reshape(
+            kernel * weights[:, :, None, None], (outputs, sources * width, units)
+        )
+        joined = ops.reshape(inputs, (*ops.shape(inputs)[:-2], sources * width))
+        return apply_all(joined, kernel)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         outputs = () if self.num_outputs is None else (self.num_outputs,)

@@ -1,10 +1,14 @@
+import math
+
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import mtlzoo
 from mtlzoo.errors import OptionError
 from mtlzoo.sharing._experts import ExpertBank, Gate, Mixture
+from mtlzoo.sharing._routing import Connections
 
 X = np.random.default_rng(0).normal(size=(4, 6)).astype("float32")
 
@@ -78,6 +82,34 @@ def test_bank_works_on_each_step_of_a_sequence_and_each_pixel_of_a_map():
     pixels = X.reshape(1, 2, 2, 6)
     np.testing.assert_allclose(bank(pixels).numpy().reshape(4, 3, 5), flat, atol=1e-6)
     assert bank.compute_output_shape((None, 7, 6)) == (None, 7, 3, 5)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (ExpertBank(8, (16,)), (32, 16)),
+        (ExpertBank(8, (16,)), (4, 8, 16)),
+        (ExpertBank(8, (16,), own_inputs=True), (32, 8, 16)),
+        (ExpertBank(8, (16,), own_inputs=True), (4, 8, 8, 16)),
+        (Gate(["e"] * 8, num_gates=8), (32, 16)),
+        (Connections(["e"] * 8, num_outputs=8, units=16), (32, 8, 16)),
+    ],
+)
+def test_gradients_are_not_spread_out_over_the_batch(layer, shape):
+    """One by one, the rows' gradients of the weights would take most of a step."""
+    layer.build((None, *shape[1:]))
+
+    @tf.function
+    def gradient(inputs):
+        with tf.GradientTape() as tape:
+            outputs = layer(inputs)
+        return tape.gradient(outputs, [one.value for one in layer.weights])
+
+    graph = gradient.get_concrete_function(tf.TensorSpec(shape)).graph
+    outputs = [one for made in graph.get_operations() for one in made.outputs]
+    sizes = [one.shape.num_elements() for one in outputs if one.shape.rank is not None]
+    weights = max(math.prod(one.shape) for one in layer.weights)
+    assert max(filter(None, sizes)) <= max(32 * 8 * 16, weights)
 
 
 def test_gate_is_a_softmax_of_a_linear_map():
