@@ -39,7 +39,8 @@ def litert(
         path: of the file; ends in `.tflite`, and nothing may be there.
         quantize: `"int8"` stores the large weights as 8-bit integers, which takes about
             a quarter of the bytes, and computes with them where the device can;
-            `"float16"` takes half, and hardly differs. `None` keeps float32.
+            `"float16"` takes half, and hardly differs, but can't hold numbers beyond
+            65504, such as the mean of a column of prices. `None` keeps float32.
         golden: raw rows to compare on, such as 100 rows of the test data, a dict of
             arrays by input name or a data frame. By default 8 rows made up from the
             vocabularies and shapes of the model.
@@ -52,8 +53,8 @@ def litert(
 
     Raises:
         ExportError: an operation has no LiteRT form, such as recurrent layers over any
-            number of steps or vocabularies of integers, or the answers differ. Nothing
-            was written.
+            number of steps or vocabularies of integers, the model holds numbers that
+            float16 can't, or the answers differ. Nothing was written.
         OptionError: `quantize` is something else.
 
     Example:
@@ -140,6 +141,7 @@ def _run(content: bytes, rows: Mapping[str, Any]) -> dict[str, Any]:
         # It points to a package that has the same interpreter.
         warnings.filterwarnings("ignore", ".*tf.lite.Interpreter is deprecated")
         interpreter = tf.lite.Interpreter(model_content=content)
+        _refuse_clipped(interpreter)
         run = interpreter.get_signature_runner("serving_default")
         count = len(next(iter(rows.values())))
         try:
@@ -156,6 +158,20 @@ def _run(content: bytes, rows: Mapping[str, Any]) -> dict[str, Any]:
         name: np.concatenate([answer[name] for answer in answers])
         for name in answers[0]
     }
+
+
+def _refuse_clipped(interpreter: Any) -> None:
+    """Refuse a model whose numbers the converter cut to what float16 holds."""
+    largest = np.finfo(np.float16).max
+    for tensor in interpreter.get_tensor_details():
+        if tensor["dtype"] is np.float16:
+            values = interpreter.get_tensor(tensor["index"])
+            if np.max(np.abs(values), initial=0.0) >= largest:
+                raise ExportError(
+                    f"The model holds numbers beyond {largest:.0f}, the largest of "
+                    f"float16, in {tensor['name'].split(';')[0]!r}, so nothing was "
+                    "written. Use quantize='int8', or scale that input first."
+                )
 
 
 @contextlib.contextmanager

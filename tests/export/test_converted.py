@@ -97,6 +97,13 @@ class TestLiteRT:
             export.litert(model, tmp_path / "m.tflite", quantize="int8", tolerance=1e-9)
         assert not list(tmp_path.iterdir())
 
+    def test_numbers_that_float16_can_not_hold(self, tmp_path):
+        price = features.Numeric(mean=1e5, variance=1e10, edges=[0.0, 1e5, 2e5])
+        model = two_task_model(inputs={"price": price}, trunk=trunks.Tabular((8,)))
+        with pytest.raises(ExportError, match=r"numbers beyond 65504.*price.*'int8'"):
+            export.litert(model, tmp_path / "m.tflite", quantize="float16")
+        assert not list(tmp_path.iterdir())
+
     def test_without_a_form(self, tmp_path):
         with pytest.raises(ExportError, match=r"no LiteRT form.*'tf\.HashTableV2' op"):
             export.litert(codes(), tmp_path / "m.tflite")
