@@ -20,8 +20,8 @@ from mtlzoo._bundles._build import all_weights, base_weights, build_model
 from mtlzoo._bundles._bundle import Bundle
 from mtlzoo._bundles._cache import Cached, cached, remove, unneeded
 from mtlzoo._bundles._fingerprint import fingerprint
-from mtlzoo._bundles._home import cache
-from mtlzoo._bundles._index import Entry, find_bundles, make_index
+from mtlzoo._bundles._home import cache, project_models
+from mtlzoo._bundles._index import Entry, find_bundles, make_index, parse_index
 from mtlzoo._bundles._info import (
     NAME,
     BaseInfo,
@@ -66,6 +66,8 @@ __all__ = [
     "MetricInfo",
     "missing_bytes",
     "NAME",
+    "parse_index",
+    "project_models",
     "RecipeInfo",
     "relative_keys",
     "remove",

@@ -5,6 +5,7 @@ import click
 from mtlzoo._version import __version__
 from mtlzoo.cli._cache import cache
 from mtlzoo.cli._card import card
+from mtlzoo.cli._catalogue import catalogue
 from mtlzoo.cli._compare import compare
 from mtlzoo.cli._demo import demo
 from mtlzoo.cli._evaluate import evaluate
@@ -63,6 +64,7 @@ for command in (
     verify,
     card,
     publish,
+    catalogue,
     cache,
 ):
     main.add_command(command)

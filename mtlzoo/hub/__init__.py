@@ -41,6 +41,7 @@ from mtlzoo._bundles import (
     locate,
 )
 from mtlzoo.hub._card import card
+from mtlzoo.hub._catalogue import catalogue
 from mtlzoo.hub._evaluate import TOLERANCE, Measured, evaluate
 from mtlzoo.hub._load import load, load_head
 from mtlzoo.hub._publish import publish, write_index
@@ -60,6 +61,7 @@ __all__ = [
     "TaskInfo",
     "WeightsInfo",
     "card",
+    "catalogue",
     "evaluate",
     "fingerprint",
     "list_pretrained",
