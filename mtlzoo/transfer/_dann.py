@@ -1,3 +1,4 @@
+import math
 from typing import Any
 
 import keras
@@ -21,18 +22,23 @@ class DANN(Alignment):
     Args:
         steps: in how many training steps the strength grows from 0 to 1, such as
             `epochs * stream.steps_per_epoch`; `None` for 1 from the start.
-        weight: of the adversary's loss, a cross-entropy.
+        weight: of the adversary's loss, a cross-entropy. Where the loss of the tasks
+            rises with it, it is too large.
         units: the width of each of the adversary's hidden layers.
 
     Reference: Yaroslav Ganin et al., *Domain-Adversarial Training of Neural Networks*,
     JMLR 2016, <https://arxiv.org/abs/1505.07818>.
+
+    Differences from the paper: the adversary sees each row of features scaled to one
+    length, else features can escape it by growing without bound; and its loss weighs
+    0.1 by default, where the paper has 1 and another optimizer.
     """
 
     def __init__(
         self,
         *,
         steps: int | None = None,
-        weight: float = 1.0,
+        weight: float = 0.1,
         units: tuple[int, ...] = (64,),
         **kwargs: Any,
     ) -> None:
@@ -65,7 +71,9 @@ class DANN(Alignment):
         return 2.0 / (1.0 + ops.exp(-10.0 * progress)) - 1.0
 
     def distance(self, features: Any, target: Any, training: bool) -> Any:
-        logits = reverse_gradient(features, self.strength)
+        length = math.sqrt(features.shape[-1])
+        logits = length * ops.normalize(features, axis=-1)
+        logits = reverse_gradient(logits, self.strength)
         for layer in self._adversary:
             logits = layer(logits)
         if training and self.steps is not None:

@@ -92,6 +92,12 @@ class TestDANN:
         assert float(method.step) == 13  # evaluation doesn't count
         assert float(DANN().strength) == 1.0
 
+    def test_features_that_grow_escape_nothing(self):
+        method = DANN()
+        one = distance(method, rows(4), rows(5, seed=1))
+        grown = distance(method, 100 * rows(4), 100 * rows(5, seed=1))
+        assert grown == pytest.approx(one, rel=1e-4)
+
     def test_its_loss_is_what_an_adversary_of_chance_has(self):
         assert distance(DANN(), 0 * rows(4), 0 * rows(4)) == pytest.approx(math.log(2))
 
