@@ -71,13 +71,14 @@ def _width(name: str, dataset: Any, parameters: int) -> int:
 
 
 def _cell(name: str, width: int, correlation: float) -> str:
-    errors = [_error(name, width, correlation, seed) for seed in SEEDS]
+    errors = [error(name, width, correlation, seed) for seed in SEEDS]
     cell = f"{statistics.mean(errors):.4f} ± {statistics.stdev(errors):.4f}"
     click.echo(f"{name}, p = {correlation:g}: {cell}", err=True)
     return cell
 
 
-def _error(name: str, width: int, correlation: float, seed: int) -> float:
+def error(name: str, width: int, correlation: float, seed: int) -> float:
+    """Train a method once, and return its error on the test set."""
     dataset = datasets.load("synthetic", correlation=correlation, seed=seed)
     model = _compiled(name, width)
     keras.utils.set_random_seed(seed)
