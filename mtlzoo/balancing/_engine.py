@@ -9,7 +9,7 @@ import tensorflow as tf
 from mtlzoo import _graph
 from mtlzoo._losses import sum_over_replicas
 from mtlzoo.balancing._aggregator import Aggregator, unreduced
-from mtlzoo.balancing._gradients import GradientSum, rows
+from mtlzoo.balancing._gradients import GradientSum, Rows, is_one
 from mtlzoo.balancing._prepare import shared_part, shared_variables
 from mtlzoo.balancing._shared import SharedPart
 from mtlzoo.balancing._total import replicas
@@ -74,7 +74,9 @@ def train_step(
             present,
             unreduced if by_parameters else sum_over_replicas,
         )
-        passes[-1].through([scale * update for update in updates], gradients)
+        if not is_one(scale):
+            updates = [scale * update for update in updates]
+        passes[-1].through(updates, gradients)
     else:  # all that is shared is frozen
         weights = tf.cast(present, whole.dtype)
 
@@ -116,18 +118,15 @@ def _by_parameters(model: Any, part: SharedPart, data: Any, scale: Any) -> _Pass
         penalty = _penalty(model, x)
         scaled_penalty = penalty * scale
 
-    gradients = [
-        tape.gradient(loss, [*shared, *variables])
-        for loss, variables in zip(scaled, own, strict=True)
-    ]
-    jacobian = [
-        sum_over_replicas(block)
-        for block in rows(
-            [one[: len(shared)] for one in gradients],
-            [tf.shape(one) for one in shared],
-            scale,
-        )
-    ]
+    rows = Rows(len(scaled), [one.shape for one in shared], scale)
+    behind = []
+    for task, (loss, variables) in enumerate(zip(scaled, own, strict=True)):
+        # One task after the other, so that the gradients of one are held at a time.
+        with tf.control_dependencies(rows.blocks):
+            found = tape.gradient(loss, [*shared, *variables])
+        rows.write(task, found[: len(shared)])
+        behind.append(list(zip(variables, found[len(shared) :], strict=True)))
+    jacobian = [sum_over_replicas(block) for block in rows.blocks]
 
     def through(updates: Sequence[Any], total: GradientSum) -> None:
         for variable, update in zip(shared, updates, strict=True):
@@ -139,10 +138,6 @@ def _by_parameters(model: Any, part: SharedPart, data: Any, scale: Any) -> _Pass
             for variable, gradient in zip(variables, found, strict=True):
                 total.add(variable, gradient)
 
-    behind = [
-        list(zip(variables, one[len(shared) :], strict=True))
-        for variables, one in zip(own, gradients, strict=True)
-    ]
     return _Pass(jacobian, behind, through, losses, present, penalty)
 
 
@@ -163,15 +158,12 @@ def _by_representation(model: Any, part: SharedPart, data: Any, scale: Any) -> _
         scaled_penalty = penalty * scale
     before, behind = [one for one, _ in cuts], [one for _, one in cuts]
 
-    gradients = [
-        tape.gradient(loss, [*behind, *variables])
-        for loss, variables in zip(scaled, own, strict=True)
-    ]
-    jacobian = rows(
-        [one[: len(cuts)] for one in gradients],
-        [tf.shape(one) for one in behind],
-        scale,
-    )
+    rows = Rows(len(scaled), [tf.shape(one) for one in behind], scale)
+    pairs = []
+    for task, (loss, variables) in enumerate(zip(scaled, own, strict=True)):
+        found = tape.gradient(loss, [*behind, *variables])
+        rows.write(task, found[: len(cuts)])
+        pairs.append(list(zip(variables, found[len(cuts) :], strict=True)))
 
     def through(updates: Sequence[Any], total: GradientSum) -> None:
         updates = [
@@ -191,11 +183,7 @@ def _by_representation(model: Any, part: SharedPart, data: Any, scale: Any) -> _
         for variable, gradient in zip(trunk, found, strict=True):
             total.add(variable, gradient)
 
-    pairs = [
-        list(zip(variables, one[len(cuts) :], strict=True))
-        for variables, one in zip(own, gradients, strict=True)
-    ]
-    return _Pass(jacobian, pairs, through, losses, present, penalty)
+    return _Pass(rows.blocks, pairs, through, losses, present, penalty)
 
 
 def _penalty(model: Any, x: Any) -> Any:

@@ -4,28 +4,49 @@ from typing import Any
 import tensorflow as tf
 
 
-def rows(gradients: Sequence[Sequence[Any]], shapes: Sequence[Any], scale: Any) -> Any:
-    """Return the Jacobian's blocks from the gradients of each task.
+def is_one(scale: Any) -> bool:
+    """Whether a loss scale is 1, known when the step is traced."""
+    return bool(tf.get_static_value(scale) == 1.0)
+
+
+class Rows:
+    """The Jacobian's blocks, written a task at a time.
+
+    Each gradient is copied into its row at once, so that the Jacobian is all that is
+    held; stacking would hold every gradient twice.
 
     Args:
-        gradients: for each task a list of gradients, `None` where it has none.
-        shapes: of the gradients.
-        scale: the loss scale that they are divided by.
+        num_tasks: the number of rows.
+        shapes: of the gradients, one a block.
+        scale: the loss scale that gradients are divided by.
 
-    Returns:
-        A list of float32 tensors of shape `(num_tasks, block_size)`.
+    Attributes:
+        blocks: float32 tensors of shape `(num_tasks, block_size)`.
     """
 
-    def flat(gradient: Any, shape: Any) -> Any:
-        if gradient is None:
-            return tf.zeros(tf.reduce_prod(shape), "float32")
-        gradient = tf.convert_to_tensor(gradient)  # embeddings have sparse ones
-        return tf.cast(tf.reshape(gradient, [-1]), "float32") / scale
+    def __init__(self, num_tasks: int, shapes: Sequence[Any], scale: Any) -> None:
+        self.blocks = [
+            tf.raw_ops.Empty(
+                shape=tf.stack([num_tasks, tf.reduce_prod(one)]),
+                dtype="float32",
+                init=True,
+            )
+            for one in shapes
+        ]
+        self._divisor = None if is_one(scale) else scale
 
-    return [
-        tf.stack([flat(one[index], shape) for one in gradients])
-        for index, shape in enumerate(shapes)
-    ]
+    def write(self, task: int, gradients: Sequence[Any]) -> None:
+        """Fill the rows of a task; `None` is a gradient of zeros."""
+        for index, gradient in enumerate(gradients):
+            if gradient is None:
+                continue
+            gradient = tf.convert_to_tensor(gradient)  # embeddings have sparse ones
+            row = tf.cast(tf.reshape(gradient, [1, -1]), "float32")
+            if self._divisor is not None:
+                row = row / self._divisor
+            self.blocks[index] = tf.raw_ops.InplaceUpdate(
+                x=self.blocks[index], i=[task], v=row
+            )
 
 
 class GradientSum:
@@ -37,6 +58,9 @@ class GradientSum:
     def add(self, variable: Any, gradient: Any, weight: Any = 1.0) -> None:
         """Add `weight` times a gradient, which may be `None` or sparse."""
         if gradient is None:
+            return
+        if isinstance(weight, float) and weight == 1.0:
+            self._parts.setdefault(id(variable), []).append(gradient)
             return
         weight = tf.cast(weight, gradient.dtype)
         if isinstance(gradient, tf.IndexedSlices):

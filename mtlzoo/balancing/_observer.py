@@ -10,7 +10,7 @@ import tensorflow as tf
 from mtlzoo._losses import sum_over_replicas
 from mtlzoo.balancing._aggregator import gramian_of
 from mtlzoo.balancing._base import Weighting
-from mtlzoo.balancing._gradients import rows
+from mtlzoo.balancing._gradients import Rows
 from mtlzoo.balancing._prepare import shared_part, shared_variables
 from mtlzoo.balancing._total import replicas
 
@@ -97,9 +97,10 @@ class Observer:
             scaled = tf.unstack(losses * scale)
         for variable, value in zip(changed, before, strict=True):
             variable.assign(value)
-        gradients = [tape.gradient(loss, self._shared) for loss in scaled]
-        blocks = rows(gradients, [tf.shape(one) for one in self._shared], scale)
-        return gramian_of([sum_over_replicas(block) for block in blocks])
+        rows = Rows(len(scaled), [one.shape for one in self._shared], scale)
+        for task, loss in enumerate(scaled):
+            rows.write(task, tape.gradient(loss, self._shared))
+        return gramian_of([sum_over_replicas(block) for block in rows.blocks])
 
     # Outside the graph.
 

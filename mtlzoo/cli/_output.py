@@ -48,6 +48,7 @@ def print_table(
     """
     from rich import box
     from rich.console import Console
+    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
 
@@ -61,8 +62,9 @@ def print_table(
     for index, column in enumerate(columns):
         cells = [str(row[index]) for row in rows]
         numbers = all(map(_is_number, cells))
-        # Titles and prose may be broken; names and numbers may not.
-        unbroken = [*column.split(), *(cells if numbers or index == 0 else ())]
+        # Titles and prose may be broken; names and numbers, also with a spread, not.
+        whole = index == 0 or not any(" " in cell for cell in cells)
+        unbroken = [*column.split(), *(cells if numbers or whole else ())]
         table.add_column(
             column,
             justify="right" if numbers else "left",
@@ -71,7 +73,12 @@ def print_table(
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
     # The console reads sys.stdout when it is made, and so meets click's redirection.
-    Console(file=sys.stdout).print(table)
+    console = Console(file=sys.stdout)
+    # A wide table is broken by the terminal if need be; columns are never cut off.
+    options = console.options.update(max_width=1000)
+    least = Measurement.get(console, options, table).minimum
+    console.width = max(console.width, least)
+    console.print(table)
 
 
 @contextlib.contextmanager

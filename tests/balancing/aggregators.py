@@ -72,6 +72,7 @@ NON_CONFLICTING = (
 PERMUTATION_INVARIANT = (
     "AlignedMTL()",
     "AlignedMTL(scale='median')",
+    "AlignedMTL(scale='rmse')",
     "CAGrad()",
     "ConFIG()",
     "CRMOGM(aggregator=MGDA(), momentum=0.0)",

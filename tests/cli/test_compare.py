@@ -82,6 +82,9 @@ def test_runs_and_goes_on_where_it_stopped(tmp_path):
     (tmp_path / "runs/other.tmp").write_text("half of a run that was killed")
     again = run(tmp_path)
     assert again.exit_code == 0, again.output
+    # Where the output is no terminal, the last columns are there all the same.
+    heading = next(line for line in again.stdout.splitlines() if "delta_m" in line)
+    assert heading.split()[-1] == "step"
     assert {path: path.stat().st_mtime_ns for path in files[1:]} == kept
     # Seeds fix the result, so the run that was made anew gives the same numbers.
     repeated = json.loads((tmp_path / "results.json").read_text())

@@ -7,6 +7,7 @@ from keras import ops
 from mtlzoo._registry import BALANCING
 from mtlzoo.balancing._adam import Adam
 from mtlzoo.balancing._base import Weighting
+from mtlzoo.balancing._checks import require_nonnegative
 from mtlzoo.errors import TaskError
 
 
@@ -72,7 +73,9 @@ class FAMO(Weighting):
         return relative / ops.maximum(ops.sum(relative), 1e-30)
 
     def total(self, losses: Any, present: Any) -> Any:
-        excess = self._excess(losses, present)
+        excess = require_nonnegative(
+            self._excess(losses, present), "FAMO, which measures from `minimums`,"
+        )
         shares = self._shares(present, losses.dtype)
         logs = ops.log(excess)
         self.remember(self.logs_before, ops.stop_gradient(logs))

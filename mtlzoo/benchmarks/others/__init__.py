@@ -1,0 +1,1 @@
+"""The same things measured with other libraries, where they are installed."""
