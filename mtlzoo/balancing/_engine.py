@@ -118,7 +118,8 @@ def _by_parameters(model: Any, part: SharedPart, data: Any, scale: Any) -> _Pass
         penalty = _penalty(model, x)
         scaled_penalty = penalty * scale
 
-    rows = Rows(len(scaled), [one.shape for one in shared], scale)
+    shapes = [one.shape for one in shared]
+    rows = Rows(len(scaled), shapes, scale, by_xla=bool(model.jit_compile))
     behind = []
     for task, (loss, variables) in enumerate(zip(scaled, own, strict=True)):
         # One task after the other, so that the gradients of one are held at a time.
@@ -158,7 +159,8 @@ def _by_representation(model: Any, part: SharedPart, data: Any, scale: Any) -> _
         scaled_penalty = penalty * scale
     before, behind = [one for one, _ in cuts], [one for _, one in cuts]
 
-    rows = Rows(len(scaled), [tf.shape(one) for one in behind], scale)
+    shapes = [tf.shape(one) for one in behind]
+    rows = Rows(len(scaled), shapes, scale, by_xla=bool(model.jit_compile))
     pairs = []
     for task, (loss, variables) in enumerate(zip(scaled, own, strict=True)):
         found = tape.gradient(loss, [*behind, *variables])

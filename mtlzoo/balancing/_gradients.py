@@ -19,20 +19,25 @@ class Rows:
         num_tasks: the number of rows.
         shapes: of the gradients, one a block.
         scale: the loss scale that gradients are divided by.
+        by_xla: whether XLA compiles the step. It has no updates in place, and makes
+            those of scattering so by itself.
 
     Attributes:
         blocks: float32 tensors of shape `(num_tasks, block_size)`.
     """
 
-    def __init__(self, num_tasks: int, shapes: Sequence[Any], scale: Any) -> None:
+    def __init__(
+        self, num_tasks: int, shapes: Sequence[Any], scale: Any, *, by_xla: bool
+    ) -> None:
+        sizes = [tf.stack([num_tasks, tf.reduce_prod(one)]) for one in shapes]
         self.blocks = [
-            tf.raw_ops.Empty(
-                shape=tf.stack([num_tasks, tf.reduce_prod(one)]),
-                dtype="float32",
-                init=True,
-            )
-            for one in shapes
+            tf.zeros(size)
+            if by_xla
+            # Zeros of a known shape would be a constant, and be copied.
+            else tf.raw_ops.Empty(shape=size, dtype="float32", init=True)
+            for size in sizes
         ]
+        self._by_xla = by_xla
         self._divisor = None if is_one(scale) else scale
 
     def write(self, task: int, gradients: Sequence[Any]) -> None:
@@ -44,9 +49,12 @@ class Rows:
             row = tf.cast(tf.reshape(gradient, [1, -1]), "float32")
             if self._divisor is not None:
                 row = row / self._divisor
-            self.blocks[index] = tf.raw_ops.InplaceUpdate(
-                x=self.blocks[index], i=[task], v=row
-            )
+            block = self.blocks[index]
+            if self._by_xla:
+                block = tf.tensor_scatter_nd_update(block, [[task]], row)
+            else:
+                block = tf.raw_ops.InplaceUpdate(x=block, i=[task], v=row)
+            self.blocks[index] = block
 
 
 class GradientSum:
@@ -60,15 +68,15 @@ class GradientSum:
         if gradient is None:
             return
         if isinstance(weight, float) and weight == 1.0:
-            self._parts.setdefault(id(variable), []).append(gradient)
-            return
-        weight = tf.cast(weight, gradient.dtype)
-        if isinstance(gradient, tf.IndexedSlices):
+            pass  # a copy less
+        elif isinstance(gradient, tf.IndexedSlices):
             gradient = tf.IndexedSlices(
-                gradient.values * weight, gradient.indices, gradient.dense_shape
+                gradient.values * tf.cast(weight, gradient.dtype),
+                gradient.indices,
+                gradient.dense_shape,
             )
         else:
-            gradient = gradient * weight
+            gradient = gradient * tf.cast(weight, gradient.dtype)
         self._parts.setdefault(id(variable), []).append(gradient)
 
     def pairs(self, variables: Sequence[Any]) -> list[tuple[Any, Any]]:

@@ -97,7 +97,8 @@ class Observer:
             scaled = tf.unstack(losses * scale)
         for variable, value in zip(changed, before, strict=True):
             variable.assign(value)
-        rows = Rows(len(scaled), [one.shape for one in self._shared], scale)
+        shapes = [one.shape for one in self._shared]
+        rows = Rows(len(scaled), shapes, scale, by_xla=bool(model.jit_compile))
         for task, loss in enumerate(scaled):
             rows.write(task, tape.gradient(loss, self._shared))
         return gramian_of([sum_over_replicas(block) for block in rows.blocks])

@@ -387,6 +387,16 @@ def test_eager_training_is_the_same(method):
     assert_same(*found, atol=1e-5)
 
 
+@pytest.mark.parametrize("gradients", MODES)
+def test_xla_compiles_the_step(gradients):
+    found = []
+    for options in ({}, {"jit_compile": True}):
+        model = toy(balancing.Mean(gradients=gradients), **options)
+        fit(model)
+        found.append(weights(model))
+    assert_same(*found, atol=1e-5)
+
+
 MEMORY = """
 import re
 import sys
