@@ -1,8 +1,5 @@
 """The step of MMoE with 16 experts against that of one Dense of as many parameters."""
 
-import statistics
-import time
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -11,6 +8,7 @@ import tensorflow as tf
 
 from mtlzoo import heads, tasks, trunks
 from mtlzoo._build import build
+from mtlzoo.benchmarks.timing import Work, in_turns, spread
 from mtlzoo.model import MultiTaskModel
 
 EXPERTS, UNITS = 16, 64
@@ -25,17 +23,17 @@ def run() -> str:
         f"{BATCH}), over that of one dense layer of as many parameters; median and "
         f"middle half of {ROUNDS} rounds of {STEPS} steps:",
         "",
-        "| width of the input | parameters: mmoe | one dense | ratio | middle half |",
+        "| width of the input | parameters: mmoe | one dense | ratio of the time that "
+        "passed | of the processors' |",
         "|---|---|---|---|---|",
     ]
     for width in WIDTHS:
         experts = _experts(width)
         dense = _dense(width, experts.count_params())
-        ratios = sorted(_ratios(_stepper(experts, width), _stepper(dense, width)))
-        low, high = ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]
+        ratios = in_turns(_stepper(experts, width), _stepper(dense, width), ROUNDS)
         lines.append(
             f"| {width} | {experts.count_params()} | {dense.count_params()} | "
-            f"{statistics.median(ratios):.2f} | {low:.2f} to {high:.2f} |"
+            f"{spread(ratios.wall)} | {spread(ratios.processor)} |"
         )
     return "\n".join(lines)
 
@@ -60,18 +58,8 @@ def _model(name: str, width: int, **options: Any) -> MultiTaskModel:
     )
 
 
-def _ratios(first: Callable[[], float], second: Callable[[], float]) -> list[float]:
-    found = []
-    for index in range(ROUNDS):
-        # Who goes first alternates, so that a drift of the machine cancels out.
-        order = (first, second) if index % 2 else (second, first)
-        times = {one: one() for one in order}
-        found.append(times[first] / times[second])
-    return found
-
-
-def _stepper(model: MultiTaskModel, width: int) -> Callable[[], float]:
-    """Return a function that runs some compiled steps and returns their seconds."""
+def _stepper(model: MultiTaskModel, width: int) -> Work:
+    """Return a function that runs some compiled steps."""
     model.compile(keras.optimizers.SGD(0.01))
     rng = np.random.default_rng(0)
     x = {"x": rng.normal(size=(ROWS, width)).astype("float32")}
@@ -80,11 +68,9 @@ def _stepper(model: MultiTaskModel, width: int) -> Callable[[], float]:
     batches = list(data)
     step = tf.function(model.train_step, reduce_retracing=True)
 
-    def steps() -> float:
-        start = time.perf_counter()
+    def steps() -> None:
         for index in range(STEPS):
             step(batches[index % len(batches)])
-        return time.perf_counter() - start
 
     steps()
     return steps

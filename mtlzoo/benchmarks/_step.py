@@ -1,7 +1,5 @@
 """The step of a MultiTaskModel against that of the same model compiled by hand."""
 
-import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,32 +8,23 @@ import numpy as np
 import tensorflow as tf
 
 from mtlzoo import tasks
+from mtlzoo.benchmarks.timing import in_turns, table
 from mtlzoo.model import MultiTaskModel
 
-ROWS, BATCH, ROUNDS, STEPS = 4096, 256, 15, 64
+ROWS, BATCH, ROUNDS, STEPS = 4096, 256, 61, 16
 
 
 def run() -> str:
-    """Time both in turns, many times over, and report the median of the ratios."""
-    ratios = sorted(_ratios())
-    low, high = ratios[len(ratios) // 4], ratios[-len(ratios) // 4]
-    return (
-        "Training step, MultiTaskModel / keras.Model with dict losses "
-        f"(MLP 256-128, 3 tasks, batch {BATCH}, {ROUNDS} rounds of {STEPS} steps):\n"
-        f"median ratio {statistics.median(ratios):.3f}, "
-        f"middle half {low:.3f} to {high:.3f}"
-    )
-
-
-def _ratios() -> list[float]:
+    """Time both in turns, many times over, and report the medians of the ratios."""
     ours, by_hand = _stepper(_wrap), _stepper(_by_hand)
-    found = []
-    for index in range(ROUNDS):
-        # Who goes first alternates, so that a drift of the machine cancels out.
-        first, second = (ours, by_hand) if index % 2 else (by_hand, ours)
-        times = {first: first(), second: second()}
-        found.append(times[ours] / times[by_hand])
-    return found
+    return "\n".join(
+        [
+            "Training step, MultiTaskModel / keras.Model with dict losses (MLP "
+            f"256-128, 3 tasks, batch {BATCH}, {ROUNDS} rounds of {STEPS} steps):",
+            "",
+            *table(in_turns(ours, by_hand, ROUNDS)),
+        ]
+    )
 
 
 def _network() -> keras.Model:
@@ -73,8 +62,8 @@ def _wrap(network: keras.Model) -> keras.Model:
     )
 
 
-def _stepper(prepare: Callable[[keras.Model], keras.Model]) -> Callable[[], float]:
-    """Return a function that runs some compiled steps and returns their seconds."""
+def _stepper(prepare: Callable[[keras.Model], keras.Model]) -> Callable[[], None]:
+    """Return a function that runs some compiled steps."""
     model = prepare(_network())
     rng = np.random.default_rng(0)
     x: dict[str, Any] = {"x": rng.normal(size=(ROWS, 64)).astype("float32")}
@@ -87,10 +76,8 @@ def _stepper(prepare: Callable[[keras.Model], keras.Model]) -> Callable[[], floa
     model.fit(dataset, steps_per_epoch=2, verbose=0, shuffle=False)
     iterator = iter(dataset)
 
-    def steps() -> float:
-        start = time.perf_counter()
+    def steps() -> None:
         for _ in range(STEPS):
             model.train_function(iterator)
-        return time.perf_counter() - start
 
     return steps
