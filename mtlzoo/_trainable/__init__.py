@@ -20,7 +20,7 @@ from mtlzoo._trainable._lora import add_lora, has_lora, merge_lora, renew_lora
 from mtlzoo._trainable._places import Place, places
 from mtlzoo._trainable._select import Choice, lora_rank, select, texts
 from mtlzoo._trainable._stages import stages
-from mtlzoo._trainable._state import layers, restore, state
+from mtlzoo._trainable._state import layers, restore, state, without_lora
 
 __all__ = [
     "Choice",
@@ -39,4 +39,5 @@ __all__ = [
     "stages",
     "state",
     "texts",
+    "without_lora",
 ]

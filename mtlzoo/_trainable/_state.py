@@ -2,7 +2,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mtlzoo._trainable._apply import set_chosen
-from mtlzoo._trainable._lora import has_lora
+from mtlzoo._trainable._lora import has_lora, merge_lora
 from mtlzoo._trainable._places import children, places
 
 
@@ -41,6 +41,17 @@ def restore(model: Any, state: dict[str, Any]) -> None:
         frozen = set(state["frozen"])
         there = enumerate(places(model))
         set_chosen(model, [place for index, place in there if index not in frozen])
+
+
+def without_lora(model: Any) -> Any:
+    """Return `model`, or where it has low-rank changes, a copy that has them merged."""
+    if not any(map(has_lora, layers(model))):
+        return model
+    copy = type(model).from_config(model.get_config())
+    restore(copy, state(model))
+    copy.set_weights(model.get_weights())
+    merge_lora(layers(copy))
+    return copy
 
 
 def layers(model: Any) -> Iterator[Any]:

@@ -6,6 +6,7 @@ import keras
 
 from mtlzoo._data import prepare_inputs
 from mtlzoo._staging import staging
+from mtlzoo._trainable import without_lora
 from mtlzoo.errors import ExportError
 from mtlzoo.export import _warmup
 from mtlzoo.export._answers import answering
@@ -42,7 +43,8 @@ def saved_model(
     gets several tasks from one pass; inputs with an axis of any size leave them out.
     `serving_bytes` is there where one input is a picture; it is resized in the graph.
     Batches have any size, and outputs are float32 under every precision policy. The
-    weights are stored once; the optimizer is not.
+    weights are stored once, with low-rank changes merged into them; the optimizer is
+    not.
 
     Another process loads what was written, as the server does, and answers golden rows
     by every signature, all together and the first alone. Only when its answers are
@@ -82,6 +84,7 @@ def saved_model(
     ```
     """
     check_model(model)
+    model = without_lora(model)
     if "://" in str(path):
         raise ExportError(
             f"`path` must be a local folder. Received: {str(path)!r}. Export locally, "

@@ -31,7 +31,7 @@ def cached(model, x, y, folder, **options):
 
 @pytest.mark.parametrize(
     "method",
-    [None, "uncertainty", "pcgrad", balancing.MGDA(gradients="representation")],
+    ["uncertainty", balancing.MGDA(gradients="representation")],
     ids=repr,
 )
 def test_heads_trained_on_features_are_those_of_the_model(method, tmp_path):

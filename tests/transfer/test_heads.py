@@ -45,7 +45,6 @@ def test_a_head_is_added_and_the_others_stay_bit_for_bit(tmp_path):
             again.predict(x, verbose=0)[name], prediction, atol=1e-6
         )
     assert set(again.representations(x, verbose=0)) == {"click", "buy", "hours"}
-    mtlzoo.export.saved_model(added, tmp_path / "served")
 
 
 def test_a_head_is_replaced():

@@ -82,7 +82,7 @@ class TestLayerwiseLearningRates:
         assert set(of.values()) == set(rates(optimizer))
 
     @pytest.mark.parametrize(
-        "method", [None, "pcgrad", balancing.MGDA(gradients="representation")], ids=repr
+        "method", [None, balancing.MGDA(gradients="representation")], ids=repr
     )
     def test_it_trains_with_tasks_absent_saves_and_goes_on(self, method, tmp_path):
         model, x, y = vectors()

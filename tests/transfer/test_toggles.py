@@ -1,8 +1,11 @@
 """What is frozen stays, what is freed learns, whenever it was said."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from networks import images, moved, values, vectors
 from toys import data, functional, toy
 
@@ -13,7 +16,6 @@ from mtlzoo.errors import OptionError, UnknownNameError
 METHODS = [
     None,
     "uncertainty",
-    balancing.PCGrad(),
     balancing.DualBalancing(),  # remembers gradients of each variable
     balancing.MGDA(gradients="representation"),
 ]
@@ -27,7 +29,7 @@ def copy_of(method):
     )
 
 
-@pytest.mark.parametrize("method", [None, METHODS[2], METHODS[-1]], ids=repr)
+@pytest.mark.parametrize("method", [None, METHODS[-1]], ids=repr)
 def test_frozen_weights_and_statistics_do_not_move_by_one_bit(method):
     model, x, y = images(balancing=copy_of(method))
     model.fit(x, y, verbose=0)  # statistics are no longer those of a new layer
@@ -284,6 +286,13 @@ class TestLowRankChanges:
         transfer.set_trainable(model, "lora:2")
         model.fit(x, y, epochs=2, verbose=0)
         expected = model.predict(x, verbose=0)
+        # It checks the answers itself; the model keeps its changes.
+        served = mtlzoo.export.saved_model(model, tmp_path / "served", warmup=False)
+        stored = tf.train.list_variables(str(served / "variables" / "variables"))
+        sizes = [math.prod(shape) for name, shape in stored if "VALUE" in name]
+        changes = 2 * (7 + 8) + 2 * (8 + 6)
+        assert sum(sizes) == model.count_params() - changes
+        assert model.get_layer("trunk.dense_1").lora_enabled
         assert transfer.merge_lora(model) is model
         assert len(model.weights) == count
         np.testing.assert_allclose(
