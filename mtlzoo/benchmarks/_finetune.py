@@ -50,10 +50,11 @@ def run() -> str:
         f"labelled pictures of the source; its trunk, with new heads for the target's "
         f"two tasks (the class, and whether it is an odd one), then has {STEPS} steps "
         f"of {BATCH} rows on {LABELS} labelled pictures of the target, Adam at "
-        f"{RATE:g}. Every setting is a default of mtlzoo, chosen before and not by "
-        f"these results. Test accuracy on the target ({target.sizes['test']} "
-        f"pictures), mean and standard deviation over {len(SEEDS)} seeds, each with a "
-        "source model and labels of its own.",
+        f"{RATE:g}. All ways have as many steps, which favours those that move far in "
+        "few. Settings are defaults or as the table says, and none was chosen by these "
+        f"results. Test accuracy on the target ({target.sizes['test']} pictures), mean "
+        f"and standard deviation over {len(SEEDS)} seeds, each with a source model and "
+        "labels of its own.",
         "",
         "| way | class | odd | class, less plain fine-tuning of the same seed |",
         "|---|---|---|---|",
