@@ -77,15 +77,18 @@ def test_cagrad_is_optimal(c):
         worst = (rows @ (mean + c * combined / norm)).min()
         assert weights.min() > -1e-9
         np.testing.assert_allclose(weights.sum(), 1.0, atol=1e-8)
-        assert value - worst < 1e-3 * (1 + abs(value))
+        assert value - worst < 3e-4 * (1 + abs(value))
 
 
 @pytest.mark.parametrize("name", ["NashMTL()", "FairGrad()", "FairGrad(alpha=2.0)"])
 def test_bargaining_solutions_solve_their_equation(name):
     exponent = 0.5 if "2.0" in name else 1.0
-    for matrix in cases():
-        if np.linalg.matrix_rank(matrix) < len(matrix):
-            continue
+    solvable = [one for one in cases() if np.linalg.matrix_rank(one) == len(one)]
+    # So are all with an update that serves every task, dependent gradients or not.
+    random = np.random.default_rng(0)
+    for shape in ((4, 3, 2), (20, 10, 5), (20, 10, 1), (40, 30, 10)):
+        solvable.append(matrices.not_stationary(random, *shape))
+    for matrix in solvable:
         gramian = matrix @ matrix.T
         weights = runners[name].weights(matrix)
         residual = (gramian @ weights) * weights**exponent

@@ -23,9 +23,8 @@ class AlignedMTL(GramianAggregator):
 
     Args:
         scale: of the components: `"min"`, the smallest eigenvalue, with which the
-        update
-            converges to a Pareto-stationary point; `"median"` of the eigenvalues; or
-            `"rmse"`, their mean.
+            update converges to a Pareto-stationary point; `"median"` of the
+            eigenvalues; or `"rmse"`, their mean.
 
     Example:
     ```python
