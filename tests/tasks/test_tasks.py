@@ -6,7 +6,7 @@ from examples import ROWS, TASKS, labels
 from mtlzoo import tasks
 from mtlzoo._losses import task_loss
 from mtlzoo._registry import TASKS as REGISTRY
-from mtlzoo.errors import TaskError
+from mtlzoo.errors import TaskError, UnknownNameError
 
 
 def predictions_for(task, rows=ROWS, seed=1):
@@ -25,6 +25,11 @@ def predictions_for(task, rows=ROWS, seed=1):
 
 def test_every_kind_has_an_example():
     assert sorted(TASKS) == REGISTRY.list()
+
+
+def test_unknown_kind():
+    with pytest.raises(UnknownNameError, match=r"no task kind 'binry'.*'binary'"):
+        REGISTRY.get("binry")
 
 
 @pytest.mark.parametrize("kind", TASKS)
