@@ -8,5 +8,9 @@ from setuptools import find_packages, setup
 setup(
     packages=[*find_packages(include=["mtlzoo", "mtlzoo.*"]), "mtlzoo._models"],
     package_dir={"mtlzoo._models": "models"},
-    package_data={"mtlzoo._models": ["**"]},
+    # Package data in setup.cfg would be dropped beside these.
+    package_data={
+        "mtlzoo": ["py.typed", "datasets/data/*", "hub/page/*", "serving/ui/*"],
+        "mtlzoo._models": ["**"],
+    },
 )
