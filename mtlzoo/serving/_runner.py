@@ -13,6 +13,15 @@ from mtlzoo.serving._errors import Code, ServingError, invalid
 from mtlzoo.serving._plans import Feeds
 from mtlzoo.serving._servable import Servable
 
+TINY = 50e-6
+"""Seconds; to put a run together with others costs about as much."""
+
+QUICK = 300e-6
+"""Seconds; handing a run to another thread and back costs about as much."""
+
+SHORT = 2e-3
+"""Seconds that the next request may have to wait when nobody is waiting yet."""
+
 
 class Runner:
     """Runs servables for an event loop: in threads, or at once what is that quick.
@@ -21,7 +30,8 @@ class Runner:
     come while it runs wait for it to end, and then run together. So nobody waits for a
     clock, and the busier the server, the larger its batches. Together go only requests
     for the same tensors of the same version, with rows of equal shape. When a batch
-    fails, its requests run one by one, so that none pays for another's mistake.
+    fails, its requests run one by one, so that none pays for another's mistake. A run
+    that takes less time than to put it together with others isn't.
 
     Args:
         max_batch_size: rows that run together; 0 runs each request by itself.
@@ -49,21 +59,25 @@ class Runner:
                 return await self._run_in_batch(servable, feeds, fetches)
             # In the loop's next round it is known who else came in this one.
             await asyncio.sleep(0)
-            if servable.is_quick(feeds, fetches, alone=self.has_one):
+            if servable.expected(feeds, fetches) < self.limit:
                 return servable.run(feeds, fetches, here=True)
             return await self.in_thread(servable.run, feeds, fetches)
         finally:
             self._at_work -= 1
 
     @property
-    def has_one(self) -> bool:
-        """Whether one request is at work and no other."""
-        return self._at_work == 1
+    def limit(self) -> float:
+        """Seconds of a run that the loop makes itself: more if nobody has to wait."""
+        return SHORT if self._at_work == 1 else QUICK
 
     async def _run_in_batch(
         self, servable: Servable, feeds: Feeds, fetches: Sequence[str]
     ) -> list[Any]:
         rows = self._rows(feeds)
+        if servable.expected(feeds, fetches) < TINY:
+            outputs = servable.run(feeds, fetches, here=True)
+            _check(outputs, rows)
+            return outputs
         key = (
             id(servable),
             tuple((name, array.dtype, array.shape[1:]) for name, array in feeds),
@@ -161,9 +175,8 @@ class _Queue:
 
     async def _answer(self, batch: list[_Request]) -> None:
         try:
-            if self._servable.is_quick(
-                batch[0].feeds, self._fetches, alone=self._runner.has_one
-            ):
+            expected = self._servable.expected(batch[0].feeds, self._fetches)
+            if expected < self._runner.limit:
                 answers = self._run(batch, here=True)
             else:
                 answers = await self._runner.in_thread(self._run, batch)
@@ -185,21 +198,25 @@ class _Queue:
                 for index, (name, _) in enumerate(feeds)
             ]
         outputs = self._servable.run(feeds, self._fetches, here=here)
-        rows = sum(request.rows for request in batch)
-        for output in outputs:
-            if output.ndim == 0:
-                raise ServingError(
-                    Code.FAILED_PRECONDITION, "Batched output tensor has 0 dimensions"
-                )
-            if len(output) != rows:
-                raise ServingError(
-                    Code.FAILED_PRECONDITION,
-                    "Batched output tensor's 0th dimension does not equal the sum of "
-                    "the 0th dimension sizes of the input tensors",
-                )
+        _check(outputs, sum(request.rows for request in batch))
         ends = np.cumsum([request.rows for request in batch])[:-1]
         columns = [np.split(output, ends) for output in outputs]
         return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _check(outputs: Sequence[Any], rows: int) -> None:
+    """Refuse outputs that can't be told apart by the rows they are for."""
+    for output in outputs:
+        if output.ndim == 0:
+            raise ServingError(
+                Code.FAILED_PRECONDITION, "Batched output tensor has 0 dimensions"
+            )
+        if len(output) != rows:
+            raise ServingError(
+                Code.FAILED_PRECONDITION,
+                "Batched output tensor's 0th dimension does not equal the sum of "
+                "the 0th dimension sizes of the input tensors",
+            )
 
 
 def _finish(

@@ -21,12 +21,6 @@ from mtlzoo.serving._errors import Code, ServingError, from_tensorflow
 _MAX_CALLABLES = 64
 """Combinations of inputs and outputs that stay prepared."""
 
-_QUICK = 300e-6
-"""Seconds; handing a run to another thread and back costs about as much."""
-
-_SHORT = 2e-3
-"""Seconds that the next request may have to wait when nobody is waiting yet."""
-
 _SMALL = 1 << 14
 """Bytes of inputs, up to which the last run tells how long the next one takes."""
 
@@ -117,27 +111,15 @@ class Servable:
         # A single string comes as bytes, where everything else comes as an array.
         return [np.array(one, object) if type(one) is bytes else one for one in found]
 
-    def is_quick(
-        self,
-        feeds: Sequence[tuple[str, Any]],
-        fetches: Sequence[str],
-        *,
-        alone: bool = False,
-    ) -> bool:
-        """Return whether a run is over sooner than another thread could take it.
-
-        Args:
-            feeds: arrays by tensor name.
-            fetches: names of tensors.
-            alone: whether nobody else would have to wait for it.
-        """
+    def expected(
+        self, feeds: Sequence[tuple[str, Any]], fetches: Sequence[str]
+    ) -> float:
+        """Return the seconds that a run will take; infinite where that isn't known."""
         key = (tuple(name for name, _ in feeds), tuple(fetches))
         prepared = self._callables.get(key)
-        return (
-            prepared is not None
-            and prepared.seconds < (_SHORT if alone else _QUICK)
-            and sum(array.nbytes for _, array in feeds) <= _SMALL
-        )
+        if prepared is None or sum(array.nbytes for _, array in feeds) > _SMALL:
+            return float("inf")
+        return prepared.seconds
 
     def close(self) -> None:
         """Free the memory; runs fail from then on."""

@@ -10,7 +10,7 @@ from serving.backends import OverSockets
 
 from mtlzoo import serving
 from mtlzoo.serving._errors import ServingError
-from mtlzoo.serving._runner import Runner
+from mtlzoo.serving._runner import SHORT, TINY, Runner
 
 
 class Slow:
@@ -20,8 +20,10 @@ class Slow:
         self.sizes = []
         self.go = threading.Event()
 
-    def is_quick(self, feeds, fetches, *, alone):
-        return False
+    seconds = float("inf")
+
+    def expected(self, feeds, fetches):
+        return self.seconds
 
     def run(self, feeds, fetches, *, here=False):
         self.go.wait(10)
@@ -106,6 +108,18 @@ def test_refusals(request_, fetches, message, slow):
         raise error
 
 
+@pytest.mark.parametrize("fetch", ["double", "total", "longer"])
+def test_what_is_tiny_runs_by_itself_under_the_same_rules(fetch):
+    tiny = Short()
+    tiny.seconds = TINY / 2
+    found = together(tiny, [[1.0], [2.0]], fetches=[fetch])
+    assert tiny.sizes == [1, 1]
+    if fetch == "double":
+        assert [one[0].tolist() for one in found] == [[2.0], [4.0]]
+    else:
+        assert all(one.code == "FAILED_PRECONDITION" for one in found)
+
+
 def test_unequal_rows_of_one_request(slow):
     slow.go.set()
     feeds = [("x", np.ones(1)), ("y", np.ones(2))]
@@ -141,9 +155,7 @@ class Short(Slow):
         super().__init__()
         self.go.set()
         self.here = []
-
-    def is_quick(self, feeds, fetches, *, alone):
-        return alone
+        self.seconds = SHORT / 2
 
     def run(self, feeds, fetches, *, here=False):
         self.here.append(here)
