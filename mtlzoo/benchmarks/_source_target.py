@@ -19,7 +19,7 @@ from mtlzoo.trunks import CNN
 SEEDS = range(5)
 ROWS = 10_000
 LABELS = (100, 1_000)
-SOURCE_STEPS, TARGET_STEPS = 400, 100
+SOURCE_STEPS, TARGET_STEPS = 300, 100
 BATCH = 64
 
 Method = Callable[[Dataset, Dataset, Any, int], Any]
