@@ -52,11 +52,14 @@ def run() -> str:
     other = _torchjd()
     pairs = [(name, mode) for name in names for mode in _modes(name)]
     cells: dict[tuple[str, str | None], list[str]] = {pair: [] for pair in pairs}
+    plain_cells = []
     for count in TASKS:
         images, labels = _data(count)
         plain = _stepper(None, count, images, labels)
         net = other and other.LeNet(count, images, labels, CLASSES, clock)
         baseline = net and net.stepper(None)
+        shown = _milliseconds(plain)
+        plain_cells.append(f"{shown} ({_milliseconds(baseline)})" if net else shown)
         for name, mode in pairs:
             click.echo(f"{count} tasks: {name} {mode or ''}", err=True)
             if mode == "parameters" and count > MOST_PASSES:
@@ -75,6 +78,7 @@ def run() -> str:
         "",
         f"| method | gradients | {' | '.join(f'{one} tasks' for one in TASKS)} |",
         f"|---|---|{'---:|' * len(TASKS)}",
+        f"| *plain step, in ms* | none | {' | '.join(plain_cells)} |",
     ]
     lines += [
         f"| {name} | {mode or 'none'} | {' | '.join(cells[name, mode])} |"
@@ -153,6 +157,10 @@ def _ratio(plain: _Stepper, other: _Stepper) -> float:
         times = {first: first(), second: second()}
         found.append(times[other] / times[plain])
     return statistics.median(found)
+
+
+def _milliseconds(step: _Stepper) -> str:
+    return f"{1000 * statistics.median(step() for _ in range(ROUNDS)):.1f}"
 
 
 def _data(num_tasks: int) -> tuple[Any, Any]:
