@@ -30,20 +30,25 @@ def list_pretrained(pattern: str, filters: dict[str, Any], as_json: bool) -> Non
 def print_bundles(found: list[Entry], title: str | None = None) -> None:
     """Print bundles as a table."""
     print_table(
-        ["name", "what it is", "tasks", "data", "licence", "size"],
+        ["name", "what it is", "size"],
         [
-            (
-                one.name,
-                one.description,
-                ", ".join(task.name for task in one.tasks),
-                ", ".join(one.datasets),
-                one.license,
-                _bundles.size_in_words(one.size),
-            )
+            (one.name, _described(one), _bundles.size_in_words(one.size))
             for one in found
         ],
         title=title,
+        spaced=True,
     )
+
+
+def _described(one: Entry) -> str:
+    """Return a bundle in a few lines, since a table can't be as wide as its facts."""
+    lines = [
+        one.description,
+        "predicts " + ", ".join(task.name for task in one.tasks) if one.tasks else "",
+        "from " + ", ".join(one.datasets) if one.datasets else "",
+        one.license,
+    ]
+    return "\n".join(filter(None, lines))
 
 
 def describe_bundle(one: Entry) -> dict[str, Any]:
