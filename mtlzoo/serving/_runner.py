@@ -31,7 +31,7 @@ class Runner:
     clock, and the busier the server, the larger its batches. Together go only requests
     for the same tensors of the same version, with rows of equal shape. When a batch
     fails, its requests run one by one, so that none pays for another's mistake. A run
-    that takes less time than to put it together with others isn't.
+    that is shorter than the work of putting it together with others goes by itself.
 
     Args:
         max_batch_size: rows that run together; 0 runs each request by itself.
