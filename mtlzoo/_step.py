@@ -25,10 +25,13 @@ class TrainingStep(_Model):
     optimizer: Any
     penalties: tuple[Any, ...]
     _meters: Meters
+    _stale: bool
 
     def make_train_function(self, force: bool = False) -> None:
         """Compile the step, again if what is trainable has changed since."""
-        super().make_train_function(force=follow(self) or force)
+        follow(self)
+        super().make_train_function(force=force or self._stale)
+        self._stale = False
 
     def train_step(self, data: Any) -> dict[str, Any]:
         with supervised(data), untrained_tasks():

@@ -34,8 +34,8 @@ def trained(model: Any) -> tuple[Any, ...]:
     )
 
 
-def follow(model: Any) -> bool:
-    """Make a compiled model train what is trainable now; return whether that changed.
+def follow(model: Any) -> None:
+    """Make a compiled model train what is trainable now.
 
     The optimizer is made anew for these variables, and keeps its state for those that
     it had before; so is a balancing that remembers gradients of each variable, from its
@@ -44,14 +44,15 @@ def follow(model: Any) -> bool:
     _trainable.renew_lora(_trainable.layers(model))
     now = trained(model)
     if now == model._trained:
-        return False
+        return
     with _scope(model):
         model.optimizer = renewed(model.optimizer, model.trainable_variables)
         hold(model, _balancing_for(model))
         prepare(model.balancing, model)
     model._trained = now
-    model.train_function = model.test_function = model.predict_function = None
-    return True
+    # A step that is at work goes on; `make_train_function` compiles the next one.
+    model._stale = True
+    model.test_function = model.predict_function = None
 
 
 def hold(model: Any, balancing: Any) -> None:

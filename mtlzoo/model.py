@@ -122,6 +122,7 @@ class MultiTaskModel(TrainingStep, keras.Model):
         prepare(self.balancing, self)
         self.optimizer.build(self.trainable_variables)
         self._trained = trained(self)
+        self._stale = False
         self._meters = Meters(self.tasks, self._weighted_metrics)
 
     def get_config(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ It works on any built Keras layer or model: `set_trainable(model, "last:3")`.
 
 from mtlzoo._trainable._apply import set_chosen, set_trainable
 from mtlzoo._trainable._lora import add_lora, has_lora, merge_lora, renew_lora
-from mtlzoo._trainable._places import Place, places
+from mtlzoo._trainable._places import Place, path_of, places
 from mtlzoo._trainable._select import Choice, lora_rank, select, texts
 from mtlzoo._trainable._stages import stages
 from mtlzoo._trainable._state import layers, restore, state, without_lora
@@ -30,6 +30,7 @@ __all__ = [
     "lora_rank",
     "layers",
     "merge_lora",
+    "path_of",
     "places",
     "renew_lora",
     "restore",

@@ -82,6 +82,14 @@ class Source(keras.layers.Layer):
         network.trainable = False
         self.built = True
 
+    @property
+    def trainable(self) -> bool:
+        return False
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        """Stay frozen, whatever is set for the model that this is a layer of."""
+
     def call(self, inputs: Any) -> Any:
         return keras.tree.flatten(self.network(inputs, training=False))
 

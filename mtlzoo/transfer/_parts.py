@@ -1,8 +1,9 @@
 """The variables of a multi-task model, under the names that the toggles know."""
 
-from typing import Any
+from collections.abc import Callable
 
 from mtlzoo import _trainable
+from mtlzoo._graph import steps
 from mtlzoo._trainable import Choice, Place
 from mtlzoo.balancing._prepare import shared_part
 from mtlzoo.errors import OptionError
@@ -17,8 +18,8 @@ def places(model: MultiTaskModel) -> list[Place]:
 
     Their paths begin with `trunk`, `sharing` or `heads/<task>`. Layers that
     `mtlzoo.build` named say so themselves. A layer of another name belongs to the trunk
-    if several tasks depend on it or if a representation does, else to the one task's
-    head.
+    if a representation depends on it; where there are none, if several tasks do, and
+    else to the one task's head.
 
     Raises:
         OptionError: it is no multi-task model.
@@ -29,21 +30,42 @@ def places(model: MultiTaskModel) -> list[Place]:
             f"MultiTaskModel.from_functional make one. Received: {model!r}."
         )
     found = _trainable.places(model)
-    unnamed = [one for one in found if one.path.split("/")[0] not in NAMED]
-    if not unnamed:
+    if all(_is_named(one) for one in found):
         return found
-    built = any(one.name.startswith("representation.") for one in model.layers)
-    tasks_of = {} if built or len(model.tasks) == 1 else shared_part(model).tasks_of
-    prefixes = {id(one.variable): _prefix(model, one, tasks_of) for one in unnamed}
+    prefix_of = _prefixes(model)
     return [
-        one._replace(path=prefixes.get(id(one.variable), "") + one.path)
+        one if _is_named(one) else one._replace(path=prefix_of(one) + one.path)
         for one in found
     ]
 
 
-def _prefix(model: MultiTaskModel, place: Place, tasks_of: dict[int, Any]) -> str:
-    tasks = tasks_of.get(id(place.variable), ())
-    return f"heads/{model.tasks[min(tasks)].name}/" if len(tasks) == 1 else "trunk/"
+def _is_named(place: Place) -> bool:
+    return place.path.split("/")[0] in NAMED
+
+
+def _prefixes(model: MultiTaskModel) -> Callable[[Place], str]:
+    """Return a function that tells the part of a variable whose path doesn't."""
+    marked = [
+        tensor
+        for step in steps(list(model.outputs))
+        if step.layer.name.startswith("representation.")
+        for tensor in step.inputs
+    ]
+    if marked:
+        before = [_trainable.path_of(step.layer.name) for step in steps(marked)]
+        return lambda place: (
+            "trunk/"
+            if any(f"{place.path}/".startswith(f"{one}/") for one in before)
+            else ""  # what helps to train the model, such as a discriminator
+        )
+    tasks_of = shared_part(model).tasks_of
+
+    def prefix(place: Place) -> str:
+        tasks = tasks_of.get(id(place.variable), ())
+        alone = len(tasks) == 1 and len(model.tasks) > 1
+        return f"heads/{model.tasks[min(tasks)].name}/" if alone else "trunk/"
+
+    return prefix
 
 
 def trunk_places(model: MultiTaskModel) -> list[Place]:

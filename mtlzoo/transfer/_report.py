@@ -15,8 +15,8 @@ class PartReport(NamedTuple):
     """What of one part of a model is trained.
 
     Attributes:
-        part: `"trunk"`, `"sharing"`, `"heads/<task>"`, or `"balancing"` for loss
-            weights that are learned.
+        part: `"trunk"`, `"sharing"`, `"heads/<task>"`, `"balancing"` for loss weights
+            that are learned, or what else helps to train the model.
         trained: numbers that are trained.
         frozen: numbers that are not, statistics included.
         trained_megabytes: the size of those that are trained.
@@ -94,11 +94,11 @@ def trainable_report(model: MultiTaskModel) -> TrainableReport:
         weights = model.balancing.trainable_variables
         held["balancing"] = {id(one): one for one in weights}
     tasks = [f"heads/{task.name}" for task in model.tasks]
-    order = ["trunk", "sharing", *tasks, "balancing"]
+    order = ["trunk", "sharing", *tasks, *sorted(held), "balancing"]
     return TrainableReport(
         tuple(
             _row(part, list(held[part].values()), learned)
-            for part in order
+            for part in dict.fromkeys(order)
             if part in held
         )
     )

@@ -117,6 +117,8 @@ class TestDELTA:
         model, x, y = vectors()
         tuned = transfer.regularize(model, transfer.DELTA())
         transfer.unfreeze(tuned, "*")
+        tuned.trainable = False
+        tuned.trainable = True
         source = tuned.get_layer("delta.source")
         assert not source.trainable_variables
         before = source.get_weights()

@@ -313,6 +313,28 @@ class TestLowRankChanges:
             transfer.merge_lora(model)
 
 
+def test_a_step_at_work_goes_on_when_the_model_is_saved(tmp_path):
+    class Hand(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.get_layer("trunk.dense_1").trainable = False
+            self.model.save(tmp_path / "model.keras")
+
+    model, x, y = vectors()
+    model.fit(x, y, batch_size=16, verbose=0, callbacks=[Hand()])
+    before = values(model, "trunk.dense_1")
+    model.fit(x, y, verbose=0)
+    assert not moved(model, before)
+
+
+def test_what_only_helps_to_train_is_no_part_of_the_trunk():
+    model, _, _ = vectors()
+    adapted = transfer.adapt(model, transfer.DANN())
+    named = transfer.freeze(adapted)
+    assert all(path.startswith("trunk/dense") for path in named)
+    parts = [row.part for row in transfer.trainable_report(adapted).rows]
+    assert parts == ["trunk", "heads/click", "heads/buy", "adapt"]
+
+
 class TestReport:
     def test_counts_and_megabytes_of_each_part(self):
         model, _, _ = images(balancing="uncertainty")
