@@ -19,7 +19,9 @@ class Text(Feature):
     word are masked.
 
     Args:
-        vocabulary: the known words, most frequent first by habit.
+        vocabulary: the known words, most frequent first by habit. Without one the text
+            stays raw, for a trunk that splits it itself:
+            `trunks.Pretrained("minilm_l6")`.
         length: how many words are read; longer texts are cut, shorter ones padded.
         dimension: of the embedding.
 
@@ -34,16 +36,15 @@ class Text(Feature):
     dtype = "string"
 
     def __init__(
-        self, vocabulary: Sequence[str], *, length: int = 64, dimension: int = 64
+        self, vocabulary: Sequence[str] = (), *, length: int = 64, dimension: int = 64
     ) -> None:
         self.vocabulary = [str(word) for word in vocabulary]
         self.length = length
         self.dimension = dimension
-        if not self.vocabulary or length < 1 or dimension < 1:
+        if length < 1 or dimension < 1:
             raise DataError(
-                "A Text feature needs at least one word, a length and a dimension of "
-                f"at least 1. Received: {len(self.vocabulary)} words, length={length}, "
-                f"dimension={dimension}."
+                "A Text feature needs a length and a dimension of at least 1. "
+                f"Received: length={length}, dimension={dimension}."
             )
 
     @classmethod
@@ -65,6 +66,12 @@ class Text(Feature):
         return ()
 
     def encode(self, inputs: Any, name: str) -> Any:
+        if not self.vocabulary:
+            raise DataError(
+                "A Text without a vocabulary stays raw, and this trunk reads words. "
+                "Give it one, mtlzoo.Text.from_values(texts), or take a trunk that "
+                "splits texts itself: trunks.Pretrained('minilm_l6')."
+            )
         words = keras.layers.TextVectorization(
             vocabulary=self.vocabulary,
             output_sequence_length=self.length,

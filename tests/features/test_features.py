@@ -146,7 +146,7 @@ def test_infer_takes_a_data_frame():
         (lambda: features.Categorical([]), "at least one"),
         (lambda: features.Categorical(["a", 1]), "strings only or integers only"),
         (lambda: features.Categorical(["a", "a"]), "holds a value twice"),
-        (lambda: features.Text([]), "at least one word"),
+        (lambda: features.Text(["a"], length=0), "needs a length and a dimension"),
         (lambda: features.Tokens(1), "must be at least 2"),
         (lambda: features.Sequence((3,)), "must be \\(steps, width\\)"),
         (lambda: features.Image((3, 3)), "must be \\(height, width, channels\\)"),
