@@ -99,10 +99,15 @@ class TestTrain:
             [*command, "--epochs", "10000", "--output", str(tmp_path / "run")],
             stderr=subprocess.PIPE,
             text=True,
+            # A shell's background job, as these tests may be, ignores Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
-        time.sleep(8)
-        process.send_signal(signal.SIGINT)
-        _, message = process.communicate(timeout=60)
+        try:
+            time.sleep(8)
+            process.send_signal(signal.SIGINT)
+            _, message = process.communicate(timeout=60)
+        finally:
+            process.kill()
         assert process.returncode == 130
         assert "Stopped. Nothing half-written was left." in message
         assert "Traceback" not in message
