@@ -48,7 +48,7 @@ def print_table(
     """
     from rich import box
     from rich.console import Console
-    from rich.measure import Measurement
+    from rich.segment import Segment
     from rich.table import Table
     from rich.text import Text
 
@@ -75,9 +75,8 @@ def print_table(
     # The console reads sys.stdout when it is made, and so meets click's redirection.
     console = Console(file=sys.stdout)
     # A wide table is broken by the terminal if need be; columns are never cut off.
-    options = console.options.update(max_width=1000)
-    least = Measurement.get(console, options, table).minimum
-    console.width = max(console.width, least)
+    lines = Segment.split_lines(console.render(table))
+    console.width = max(console.width, *map(Segment.get_line_length, lines))
     console.print(table)
 
 

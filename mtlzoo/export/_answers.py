@@ -80,7 +80,8 @@ class Answering:
                 for name, array in arrays.items()
             },
         )
-        error = self._ask({"folder": str(folder), "forms": dict(forms)})
+        # The process may have been started when another folder was the current one.
+        error = self._ask({"folder": str(folder.absolute()), "forms": dict(forms)})
         if error:
             raise ExportError(
                 "The exported model fails as TensorFlow Serving would run it, so it "

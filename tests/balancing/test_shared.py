@@ -144,7 +144,11 @@ def test_the_sum_is_the_plain_step_on_models_of_many_shapes(make, gradients):
     for method in (None, balancing.Sum(gradients=gradients)):
         keras.utils.set_random_seed(0)
         model = mtlzoo.MultiTaskModel.from_functional(
-            make(), TASKS, balancing=method, optimizer=keras.optimizers.SGD(0.05)
+            # Larger steps would let the rounding of the first ones grow.
+            make(),
+            TASKS,
+            balancing=method,
+            optimizer=keras.optimizers.SGD(0.005),
         )
         model.fit(*data(missing=True), batch_size=16, shuffle=False, verbose=0)
         found.append([one.numpy() for one in model.variables])

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from mtlzoo._registry import ARCHITECTURES, TASKS, Entry
-from mtlzoo.cli import main
+from mtlzoo.cli import _output, main
 from mtlzoo.cli._kinds import find
 from mtlzoo.cli._settings import Settings, parse_options
 from mtlzoo.cli._source import options
@@ -227,3 +227,11 @@ class TestSettings:
         settings = {"dataset": "adult", "architecture": "shared_bottom", **changes}
         with pytest.raises(error, match=message):
             Settings(**settings).check()
+
+
+def test_wide_table_is_whole(capsys):
+    """Columns that can't be narrower take their place beside a long name."""
+    _output.print_table(["name", "state"], [["n" * 100, "not sound"]])
+    name, state = capsys.readouterr().out.splitlines()[-2].split(maxsplit=1)
+    assert name == "n" * 100
+    assert state.strip() == "not sound"

@@ -3,6 +3,7 @@
 import contextvars
 import os
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -79,3 +80,12 @@ def test_ends_with_the_export(tmp_path, monkeypatch):
     contextvars.Context().run(export.saved_model, two_task_model(), tmp_path)
     assert len(set(processes)) == 1
     assert processes[0].poll() is not None
+
+
+def test_relative_folder_of_a_process_elsewhere(written, tmp_path, monkeypatch):
+    """The process starts in one folder, and is asked from another."""
+    folder, forms, inputs = written
+    with keeping(), answering() as server:
+        monkeypatch.chdir(folder.parent)
+        found = server.answers(Path(folder.name), forms, inputs)
+    assert found["serving_default/click"].shape == (2, 1)
