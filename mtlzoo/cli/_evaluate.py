@@ -52,12 +52,7 @@ def evaluate(model: str, dataset: str | None, split: str | None, as_json: bool) 
         settings.check()
     load_tensorflow()
     with working("Loading the model"):
-        loaded = _folder.load_model(file)
-    if not hasattr(loaded, "tasks"):
-        raise DataError(
-            f"{str(file)!r} holds a {type(loaded).__name__}, which knows of no tasks. "
-            "Make it one that does: mtlzoo.MultiTaskModel.from_functional(model, tasks)"
-        )
+        loaded = _folder.load_multi_task_model(file)
     data = _run.load_dataset(dataclasses.replace(settings, batch_size=1024))
     with working(f"Evaluating on {split}"):
         metrics = _run.evaluate(loaded, getattr(data, split))

@@ -109,6 +109,21 @@ def load_model(path: Path) -> Any:
         raise DataError(f"{str(path)!r} can't be loaded: {reason}") from error
 
 
+def load_multi_task_model(path: Path) -> Any:
+    """Return the model in a `.keras` file, which must know its tasks.
+
+    Raises:
+        DataError: Keras can't read it, or it has no tasks.
+    """
+    model = load_model(path)
+    if not hasattr(model, "tasks"):
+        raise DataError(
+            f"{str(path)!r} holds a {type(model).__name__}, which knows of no tasks. "
+            "Make it one that does: mtlzoo.MultiTaskModel.from_functional(model, tasks)"
+        )
+    return model
+
+
 def _record(result: Result) -> dict[str, Any]:
     import keras
     import tensorflow as tf

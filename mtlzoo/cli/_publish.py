@@ -17,7 +17,7 @@ from mtlzoo.cli._output import (
 )
 from mtlzoo.cli._results import owner
 from mtlzoo.cli._settings import Settings
-from mtlzoo.errors import BundleError, DataError
+from mtlzoo.errors import DataError
 
 GOLDEN_ROWS = 4
 LOWER_IS_BETTER = ("loss", "mae", "mse", "rmse", "poisson")
@@ -90,12 +90,7 @@ def publish(
     from mtlzoo import hub
 
     with working("Loading the model"):
-        model = _folder.load_model(file)
-    if not hasattr(model, "tasks"):
-        raise BundleError(
-            f"{str(file)!r} holds a {type(model).__name__}, which knows of no tasks. "
-            "Make it one that does: mtlzoo.MultiTaskModel.from_functional(model, tasks)"
-        )
+        model = _folder.load_multi_task_model(file)
     data = _run.load_dataset(settings)
     with working("Measuring on the test rows"):
         metrics = _metrics(model, data, settings)

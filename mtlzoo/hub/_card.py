@@ -1,7 +1,7 @@
 """The card of a bundle: what its manifest says, for people."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from mtlzoo._bundles import MetricInfo, WeightsInfo, size_in_words
 from mtlzoo._registry import DATASETS
@@ -45,6 +45,18 @@ def card(info: WeightsInfo, prose: str = "") -> str:
 def prose_of(text: str) -> str:
     """Return what was written by hand in a card."""
     return text.partition(END)[2].strip()
+
+
+def with_single_task(
+    info: WeightsInfo,
+) -> Iterator[tuple[MetricInfo, MetricInfo | None]]:
+    """Yield each metric, and the same of a network for that task alone, if any."""
+    alone = {
+        (one.task, one.metric, one.dataset, one.split): one
+        for one in info.single_task_metrics
+    }
+    for one in info.metrics:
+        yield one, alone.get((one.task, one.metric, one.dataset, one.split))
 
 
 def shown(metric: MetricInfo) -> str:
@@ -107,13 +119,8 @@ def _inputs(info: WeightsInfo) -> str:
 def _measured(info: WeightsInfo) -> str:
     if not info.metrics:
         return "Nothing: it is a base for other models."
-    alone = {
-        (one.task, one.metric, one.dataset, one.split): one
-        for one in info.single_task_metrics
-    }
     rows = []
-    for one in info.metrics:
-        single = alone.get((one.task, one.metric, one.dataset, one.split))
+    for one, single in with_single_task(info):
         cells = [
             f"`{one.task}`",
             one.metric + (" ↑" if one.higher_is_better else " ↓"),
@@ -121,9 +128,9 @@ def _measured(info: WeightsInfo) -> str:
             shown(single) if single else "",
             f"{one.dataset}, {one.split}",
         ]
-        rows.append(cells if alone else [*cells[:3], cells[4]])
+        rows.append(cells if info.single_task_metrics else [*cells[:3], cells[4]])
     columns = ["task", "metric", "these weights", "a network for it alone", "rows"]
-    if not alone:
+    if not info.single_task_metrics:
         columns.pop(3)
     lines = [table(columns, rows)]
     seeds = max(one.seeds for one in info.metrics)

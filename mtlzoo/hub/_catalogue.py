@@ -9,7 +9,7 @@ from mtlzoo import _bundles
 from mtlzoo._bundles import Bundle, WeightsInfo, size_in_words
 from mtlzoo._version import __version__
 from mtlzoo.errors import BundleError
-from mtlzoo.hub._card import shown
+from mtlzoo.hub._card import shown, with_single_task
 from mtlzoo.hub._plot import plot
 
 
@@ -134,14 +134,10 @@ def _lines(values: Iterable[str]) -> str:
 def _metrics(info: WeightsInfo) -> str:
     if not info.metrics:
         return "<p>Nothing: it is a base for other models.</p>"
-    alone = {
-        (one.task, one.metric, one.dataset, one.split): one
-        for one in info.single_task_metrics
-    }
     rows = []
-    for one in info.metrics:
+    for one, single in with_single_task(info):
         value, _, spread = shown(one).partition(" ")
-        drawing = plot(one, alone.get((one.task, one.metric, one.dataset, one.split)))
+        drawing = plot(one, single)
         rows.append(
             # A name may be broken after an underscore, where the page is narrow.
             f"<tr><td>{escape(one.task).replace('_', '_<wbr>')}</td>"
@@ -152,7 +148,7 @@ def _metrics(info: WeightsInfo) -> str:
         )
     head = "<tr><th>task</th><th>metric</th><th>these weights</th><th></th></tr>"
     lines = [f"<table>{head}{''.join(rows)}</table>"]
-    if alone:
+    if info.single_task_metrics:
         lines.append(
             '<p class="key"><b class="ours">●</b> these weights, <b class="alone">■'
             "</b> a network for that task alone; lines: mean ± standard deviation over "
