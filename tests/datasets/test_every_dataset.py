@@ -31,6 +31,7 @@ def test_all_data_sets_are_registered():
         "mnist_5k",
         "multi_fashion",
         "synthetic",
+        "womens_clothing_reviews",
     } <= set(mtlzoo.list_datasets())
 
 
