@@ -41,6 +41,10 @@ class TrainingStep(_Model):
                 return _engine.train_step(self, data, supervised)
             if self.balancing.observer is not None:
                 self.balancing.observer.before_step(self, data)
+            if self.balancing.looks_ahead:
+                from mtlzoo.balancing import _look_ahead  # TensorFlow's alone
+
+                _look_ahead.look_ahead(self, data, supervised)
             logs = super().train_step(data)
             if self.balancing.uses_losses_after:
                 self._tell_losses_after(data)

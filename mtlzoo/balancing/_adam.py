@@ -33,12 +33,20 @@ class Adam(keras.layers.Layer):
 
         self.first = state("first", (size,))
         self.second = state("second", (size,))
-        self.steps = state("steps", ())
+        self.steps = state("steps", (size,))
 
-    def step(self, variable: keras.Variable, gradient: Any) -> None:
-        """Move `variable` against `gradient`, unless that isn't finite."""
+    def step(self, variable: keras.Variable, gradient: Any, known: Any = True) -> None:
+        """Move `variable` against `gradient`, unless that isn't finite.
+
+        Args:
+            variable: of shape `(size,)`.
+            gradient: tensor of the same shape.
+            known: boolean tensor of the same shape: which entries have a gradient; the
+                others stay as they are.
+        """
         gradient = ops.cast(gradient, "float32") + self.weight_decay * variable
-        finite = ops.all(ops.isfinite(gradient))
+        gradient = ops.where(known, gradient, 0.0)
+        moves = ops.logical_and(ops.all(ops.isfinite(gradient)), known)
         steps = self.steps + 1.0
         first = 0.9 * self.first + 0.1 * gradient
         second = 0.999 * self.second + 0.001 * gradient**2
@@ -51,4 +59,4 @@ class Adam(keras.layers.Layer):
             (variable, variable - self.learning_rate * change),
         ]
         for state, value in updates:
-            state.assign(ops.where(finite, value, state))
+            state.assign(ops.where(moves, value, state))

@@ -1,5 +1,6 @@
 import inspect
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import keras
@@ -68,6 +69,9 @@ class Balancing(keras.layers.Layer):
         """
         value = ops.cast(value, variable.dtype)
         variable.assign(ops.where(ops.isfinite(value), value, variable))
+
+    def see_tasks(self, names: Sequence[str]) -> None:
+        """Called at compiling with the tasks' names, in order."""
 
     def on_epoch_begin(self, epoch: int) -> None:
         """Called by `fit` before each epoch, outside the graph."""
@@ -142,6 +146,9 @@ class Weighting(Balancing):
     uses_losses_after: ClassVar[bool] = False
     """Whether `after_step` needs the losses on the same batch after the update."""
 
+    looks_ahead: ClassVar[bool] = False
+    """Whether `learn` needs what the weights do to the losses on other rows."""
+
     @abstractmethod
     def weigh(self, losses: Any, present: Any) -> Any:
         """Return the weights of the tasks; those of absent tasks are 0.
@@ -165,3 +172,21 @@ class Weighting(Balancing):
 
     def after_step(self, losses: Any, present: Any) -> None:
         """Called after the update, where `uses_losses_after`, with the new losses."""
+
+    def goals(self) -> Any:
+        """Return how much each task counts in what `learn` descends on.
+
+        A tensor of shape `(num_tasks,)`; for methods that look ahead.
+        """
+        return ops.ones((self.num_tasks,))
+
+    def learn(self, slopes: Any, known: Any) -> None:
+        """Called before the update, where `looks_ahead`.
+
+        Args:
+            slopes: tensor of shape `(num_tasks,)`: the derivative, with respect to each
+                task's weight, of the losses on one half of the batch, as `goals` counts
+                them, after one step on the other half.
+            known: boolean tensor of shape `(num_tasks,)`: whether both halves have the
+                labels that the slope takes.
+        """

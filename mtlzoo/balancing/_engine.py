@@ -9,6 +9,7 @@ import tensorflow as tf
 from mtlzoo import _graph
 from mtlzoo._losses import sum_over_replicas
 from mtlzoo.balancing._aggregator import Aggregator, unreduced
+from mtlzoo.balancing._batch import split_batch
 from mtlzoo.balancing._gradients import GradientSum, Rows, is_one
 from mtlzoo.balancing._prepare import shared_part, shared_variables
 from mtlzoo.balancing._shared import SharedPart
@@ -58,7 +59,7 @@ def train_step(
     by_parameters = aggregator.gradients == "parameters"
     backward = _by_parameters if by_parameters else _by_representation
     passes = []
-    for one in _split((x, y, sample_weight), aggregator.num_samples):
+    for one in split_batch((x, y, sample_weight), aggregator.num_samples):
         with supervised(one):
             passes.append(backward(model, part, one, scale))
     losses = sum(one.losses for one in passes) / len(passes)
@@ -214,19 +215,3 @@ def _head_weights(
     for variable, gradient in zip(learned, found, strict=True):
         gradients.add(variable, gradient, scale / replicas())
     return slope
-
-
-def _split(data: Any, count: int) -> list[Any]:
-    """Cut a batch into equal parts; rows over are left out."""
-    if count == 1:
-        return [data]
-    size = tf.shape(keras.tree.flatten(data[0])[0])[0] // count
-    return [
-        keras.tree.map_structure(
-            lambda one, start=index * size: (
-                None if one is None else one[start : start + size]
-            ),
-            data,
-        )
-        for index in range(count)
-    ]

@@ -52,6 +52,7 @@ def prepare(balancing: Balancing, model: Any) -> None:
             f"{balancing.num_tasks} tasks, and the model has {len(model.tasks)}. Make "
             "a new one."
         )
+    balancing.see_tasks([task.name for task in model.tasks])
     _keep_from_decay(model.optimizer, balancing.trainable_variables)
 
 

@@ -18,6 +18,7 @@ from mtlzoo import balancing
 
 def methods():
     return (
+        balancing.AutoLambda(primary=["click", "hours"], learning_rate=1e-3),
         balancing.DWA(),
         balancing.FAMO(),
         balancing.Uncertainty(),
@@ -27,18 +28,19 @@ def methods():
         balancing.GradVac(seed=1, normalization="running_average"),
         balancing.MGDA(normalization="log", gradients="representation"),
         balancing.MoCo(),
+        balancing.SDMGrad(),
         balancing.PCGrad(seed=1),
     )
 
 
 def train(method, strategy):
-    x, y = data(missing=True)
+    x, y = data(rows=60, missing=True)
     copy = keras.saving.deserialize_keras_object(
         keras.saving.serialize_keras_object(method)
     )
     with strategy.scope():
         model = toy(copy)
-    model.fit(x, y, batch_size=16, epochs=2, shuffle=False, verbose=0)
+    model.fit(x, y, batch_size=12, epochs=2, shuffle=False, verbose=0)
     return [keras.ops.convert_to_numpy(one.value) for one in model.variables]
 
 

@@ -304,6 +304,7 @@ def test_learned_weights_do_not_decay_and_other_exclusions_stay():
     "method",
     [
         balancing.DWA(),
+        balancing.AutoLambda(primary=["click"]),
         balancing.FAMO(),
         balancing.RLW(seed=3),
         slow(balancing.STCH(warmup_epochs=1)),
@@ -362,7 +363,7 @@ def test_replicas_train_as_one_does():
     )
     assert done.returncode == 0, done.stderr[-2000:]
     lines = [line.split(" ", 1) for line in done.stdout.splitlines()]
-    assert len(lines) == 10
+    assert len(lines) == 12
     apart = {name: float(distance) for distance, name in lines}
     assert max(apart.values()) < 1e-5, apart
 
@@ -371,6 +372,7 @@ def test_replicas_train_as_one_does():
     "method",
     [
         balancing.FAMO(),
+        balancing.AutoLambda(),
         balancing.UPGrad(normalization="log"),
         balancing.UPGrad(gradients="representation"),
         balancing.MoCo(heads="uncertainty"),

@@ -39,6 +39,8 @@ def step(method, losses, present):
         total = method.total(losses, present)
         if method.uses_losses_after:
             method.after_step(losses * 0.9, present)
+        if method.looks_ahead:
+            method.learn(losses - 1.0, present)
         return [total, method.weigh(losses, present)]
     blocks = [tf.constant(block) for block in BLOCKS]
     jacobian = blocks if method.num_samples == 1 else [blocks] * method.num_samples

@@ -38,6 +38,7 @@ def gradient(method, losses=LOSSES, present=ALL):
         balancing.STCH(),
         balancing.Uncertainty(),
         balancing.AMTL(mean="arithmetic"),
+        balancing.AutoLambda(),
     ],
     ids=repr,
 )
@@ -110,6 +111,21 @@ def test_famo_follows_its_formula():
     method.after_step(after, ALL)
     # Adam's first step is the sign of the gradient: the first task fell fastest.
     np.testing.assert_allclose(method.logits, [-0.025, 0.025, 0.025], rtol=1e-3)
+
+
+def test_auto_lambda_descends_on_the_slopes_that_are_known():
+    method = built(balancing.AutoLambda(initial=0.1, learning_rate=0.04))
+    assert gradient(method)[0] == pytest.approx(0.35)
+    # Adam's first step is the sign of the slope, of each weight by itself.
+    method.learn(tf.constant([2.0, -0.5, 1.0]), tf.constant([True, True, False]))
+    np.testing.assert_allclose(method.task_weights, [0.06, 0.14, 0.1], rtol=1e-4)
+    method.learn(tf.constant([2.0, np.nan, 1.0]), ALL)  # an overflow: no step
+    np.testing.assert_allclose(method.task_weights, [0.06, 0.14, 0.1], rtol=1e-4)
+    method.learn(tf.constant([0.0, 0.0, 3.0]), tf.constant([False, False, True]))
+    np.testing.assert_allclose(method.task_weights, [0.06, 0.14, 0.06], rtol=1e-4)
+    for _ in range(3):
+        method.learn(tf.constant([2.0, 0.0, 0.0]), ALL)
+    assert method.task_weights.numpy()[0] == 0.0  # not below
 
 
 def test_rlw_draws_new_weights_that_sum_to_1():

@@ -1,13 +1,15 @@
 """Weightings: from the losses of the tasks to the one loss that is optimised.
 
-They need no more than the losses, so they cost nothing. Three kinds: constant or random
-(`Equal`, `Fixed`, `RLW`), functions of the losses or of their history (`GLS`,
-`ScaleInvariant`, `DWA`, `STCH`, `DTP`, `AMTL`), and learned (`Uncertainty`, `IMTLL`,
-`FAMO`). `GradNorm` and `ExcessMTL` weight losses too, but look at gradients for that:
-they are in `mtlzoo.balancing.aggregation`.
+They need no more than the losses, so they cost nothing; but `FAMO` and `AutoLambda` try
+steps out. Three kinds: constant or random (`Equal`, `Fixed`, `RLW`), functions of the
+losses or of their history (`GLS`, `ScaleInvariant`, `DWA`, `STCH`, `DTP`, `AMTL`), and
+learned (`Uncertainty`, `IMTLL`, `FAMO`, `AutoLambda`). `GradNorm` and `ExcessMTL`
+weight losses too, but look at gradients for that: they are in
+`mtlzoo.balancing.aggregation`.
 """
 
 from mtlzoo.balancing.weighting._amtl import AMTL
+from mtlzoo.balancing.weighting._auto_lambda import AutoLambda
 from mtlzoo.balancing.weighting._dtp import DTP
 from mtlzoo.balancing.weighting._dwa import DWA
 from mtlzoo.balancing.weighting._equal import Equal
@@ -29,6 +31,7 @@ __all__ = [
     "IMTLL",
     "RLW",
     "STCH",
+    "AutoLambda",
     "Equal",
     "Fixed",
     "ScaleInvariant",
