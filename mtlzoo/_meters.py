@@ -117,7 +117,7 @@ class Meters:
 
     def losses(
         self, y: Any, y_pred: Any, sample_weight: Any, *, count: bool = True
-    ) -> tuple[Any, Any]:
+    ) -> tuple[list[Any], Any]:
         """Return each task's weighted loss and whether it has labels.
 
         Args:
@@ -127,8 +127,8 @@ class Meters:
             count: whether the batch is added to the meters.
 
         Returns:
-            Two tensors of shape `(num_tasks,)`: the losses times their tasks'
-            `loss_weight`, 0 where a task has no label; and booleans.
+            A list of scalars, the losses times their tasks' `loss_weight`, 0 where a
+            task has no label; and a boolean tensor of shape `(num_tasks,)`.
         """
         y = self._by_task(y)
         losses, present = [], []
@@ -147,7 +147,7 @@ class Meters:
                 )
             losses.append(one.loss * task.loss_weight)
             present.append(one.present)
-        return ops.stack(losses), ops.stack(present)
+        return losses, ops.stack(present)
 
     def _by_task(self, y: Any) -> Mapping[str, Any]:
         names = [meter.task.name for meter in self.meters]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import keras
+from keras import ops
 
 from mtlzoo._meters import Meters
 from mtlzoo._toggled import follow
@@ -101,6 +102,17 @@ class TrainingStep(_Model):
         Returns:
             Two tensors of shape `(num_tasks,)`, in the order of `tasks`: floats, 0
             where a task has no label; and booleans.
+        """
+        losses, present = self.separate_losses(y, y_pred, sample_weight, count=count)
+        return ops.stack(losses), present
+
+    def separate_losses(
+        self, y: Any, y_pred: Any, sample_weight: Any = None, *, count: bool = True
+    ) -> tuple[list[Any], Any]:
+        """Return what `task_losses` does, the losses as a list of scalars.
+
+        Take these for gradients of single tasks: the gradient of one entry of a tensor
+        that holds all losses passes, with zeros, through the heads of all tasks.
         """
         return self._meters.losses(y, y_pred, sample_weight, count=count)
 

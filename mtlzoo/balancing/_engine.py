@@ -114,8 +114,8 @@ def _by_parameters(model: Any, part: SharedPart, data: Any, scale: Any) -> _Pass
     ]
     with tf.GradientTape(persistent=True) as tape:
         predictions = model(x, training=True)
-        losses, present = model.task_losses(y, predictions, sample_weight)
-        scaled = tf.unstack(losses * scale)
+        losses, present = model.separate_losses(y, predictions, sample_weight)
+        scaled = [loss * scale for loss in losses]
         penalty = _penalty(model, x)
         scaled_penalty = penalty * scale
 
@@ -140,7 +140,7 @@ def _by_parameters(model: Any, part: SharedPart, data: Any, scale: Any) -> _Pass
             for variable, gradient in zip(variables, found, strict=True):
                 total.add(variable, gradient)
 
-    return _Pass(jacobian, behind, through, losses, present, penalty)
+    return _Pass(jacobian, behind, through, tf.stack(losses), present, penalty)
 
 
 def _by_representation(model: Any, part: SharedPart, data: Any, scale: Any) -> _Pass:
@@ -154,8 +154,8 @@ def _by_representation(model: Any, part: SharedPart, data: Any, scale: Any) -> _
     with tf.GradientTape(persistent=True) as tape:
         inputs = _graph.flat_inputs(model, x)
         predictions, cuts = part.run(inputs, tape.watch)
-        losses, present = model.task_losses(y, predictions, sample_weight)
-        scaled = tf.unstack(losses * scale)
+        losses, present = model.separate_losses(y, predictions, sample_weight)
+        scaled = [loss * scale for loss in losses]
         penalty = _penalty(model, x)
         scaled_penalty = penalty * scale
     before, behind = [one for one, _ in cuts], [one for _, one in cuts]
@@ -186,7 +186,7 @@ def _by_representation(model: Any, part: SharedPart, data: Any, scale: Any) -> _
         for variable, gradient in zip(trunk, found, strict=True):
             total.add(variable, gradient)
 
-    return _Pass(rows.blocks, pairs, through, losses, present, penalty)
+    return _Pass(rows.blocks, pairs, through, tf.stack(losses), present, penalty)
 
 
 def _penalty(model: Any, x: Any) -> Any:

@@ -93,8 +93,10 @@ class Observer:
         before = [tf.identity(one.value) for one in changed]
         with tf.GradientTape(persistent=True) as tape:
             predictions = model(x, training=True)
-            losses, _ = model.task_losses(y, predictions, sample_weight, count=False)
-            scaled = tf.unstack(losses * scale)
+            losses, _ = model.separate_losses(
+                y, predictions, sample_weight, count=False
+            )
+            scaled = [loss * scale for loss in losses]
         for variable, value in zip(changed, before, strict=True):
             variable.assign(value)
         shapes = [one.shape for one in self._shared]

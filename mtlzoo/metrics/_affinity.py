@@ -80,15 +80,14 @@ def _on_batch(model: Any, batch: Any, rate: Any) -> Any:
     x, y, sample_weight = (*batch, None)[:3]
 
     def losses_of(predictions: Any) -> Any:
-        return model.task_losses(y, predictions, sample_weight, count=False)
+        return model.separate_losses(y, predictions, sample_weight, count=False)
 
     with tf.GradientTape(persistent=True) as tape:
         predictions = model(x, training=False)
-        before, present = losses_of(predictions)
-        parts = tf.unstack(before)
+        parts, present = losses_of(predictions)
+    before = tf.stack(parts)
     variables = model.trainable_variables
-    # A loss has a gradient of zeros where its task doesn't depend on a variable, for
-    # the losses come in one tensor; its prediction has none.
+    # Of predictions, for the loss of a task without labels depends on no variable.
     slopes = [tape.gradient(predictions[task.name], variables) for task in model.tasks]
     shared = [
         index
@@ -111,7 +110,7 @@ def _on_batch(model: Any, batch: Any, rate: Any) -> Any:
                 step = rate * tf.convert_to_tensor(gradient)
                 variables[index].assign(value - step)
         after, _ = losses_of(model(x, training=False))
-        rows.append(1.0 - after / before)
+        rows.append(1.0 - tf.stack(after) / before)
         for index, value in zip(shared, kept, strict=True):
             variables[index].assign(value)
     known = present[:, None] & present[None] & (before != 0)

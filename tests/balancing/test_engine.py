@@ -95,6 +95,19 @@ def by_hand(model, x, y):
     return [[np.array(one) for one in row] for row in found]
 
 
+def test_the_gradient_of_a_task_does_not_pass_the_heads_of_others():
+    model = toy()
+    x, y = data()
+    with tf.GradientTape() as tape:
+        losses, _ = model.separate_losses(y, model(x, training=True))
+    found = tape.gradient(losses[0], model.trainable_variables)
+    assert {
+        variable.path.split("/")[0]
+        for variable, gradient in zip(model.trainable_variables, found, strict=True)
+        if gradient is not None
+    } == {"low", "high", "click"}
+
+
 def test_parameters_mode_combines_the_shared_variables_alone():
     model = toy(balancing.MGDA(), keras.optimizers.SGD(1.0))
     x, y = data(missing=True)
@@ -410,17 +423,8 @@ import numpy as np
 import mtlzoo
 from mtlzoo import tasks
 
-COUNT, WIDTH = 8, 1600
+COUNT, WIDTHS = 8, (1200, 2000)
 names = [f"task_{index}" for index in range(COUNT)]
-hidden = inputs = keras.Input((WIDTH,), name="x")
-for _ in range(2):
-    hidden = keras.layers.Dense(WIDTH, activation="relu")(hidden)
-model = mtlzoo.MultiTaskModel.from_functional(
-    keras.Model(inputs, {name: keras.layers.Dense(1)(hidden) for name in names}),
-    [tasks.Regression(name, metrics=[]) for name in names],
-    balancing=sys.argv[1],
-    optimizer=keras.optimizers.SGD(1e-6),
-)
 
 
 def memory(name):
@@ -428,23 +432,40 @@ def memory(name):
     return 1024 * int(re.search(name + r":\\s+(\\d+) kB", status)[1])
 
 
-Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-before = memory("VmRSS")
-x, y = np.zeros((8, WIDTH), "float32"), {name: np.zeros(8) for name in names}
-model.fit({"x": x}, y, epochs=2, verbose=0)
-print((memory("VmHWM") - before) / (4 * COUNT * 2 * WIDTH**2))
+def peak(width):
+    hidden = inputs = keras.Input((width,), name="x")
+    for _ in range(2):
+        hidden = keras.layers.Dense(width, activation="relu")(hidden)
+    model = mtlzoo.MultiTaskModel.from_functional(
+        keras.Model(inputs, {name: keras.layers.Dense(1)(hidden) for name in names}),
+        [tasks.Regression(name, metrics=[]) for name in names],
+        balancing=sys.argv[1],
+        optimizer=keras.optimizers.SGD(1e-6),
+    )
+    x, y = np.zeros((8, width), "float32"), {name: np.zeros(8) for name in names}
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    before = memory("VmRSS")
+    model.fit({"x": x}, y, epochs=2, verbose=0)
+    return memory("VmHWM") - before
+
+
+peak(100)  # what comes with the first training
+jacobians = [4 * COUNT * 2 * width**2 for width in WIDTHS]
+peaks = [peak(width) for width in WIDTHS]
+print((peaks[1] - peaks[0]) / (jacobians[1] - jacobians[0]))
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_parameters_mode_holds_the_jacobian_once():
+    # By how much the peak grows with the Jacobian, in Jacobians: what tracing takes,
+    # whatever the width, isn't in it. Beside it are the gradients of one task, an
+    # eighth.
     plain, balanced = (
         float(subprocess.check_output([sys.executable, "-c", MEMORY, name], text=True))
         for name in ("equal", "mgda")
     )
-    # With what tracing takes and the gradients of one task; stacking the gradients of
-    # all tasks takes a Jacobian more, 2.4 in all.
-    assert 0.5 < balanced - plain < 1.9
+    assert 0.9 < balanced - plain < 1.2
 
 
 def test_a_step_is_traced_once():
