@@ -92,7 +92,15 @@ def flat_inputs(model: Any, x: Any) -> list[Any]:
 def leaf(tensor: Any) -> Any:
     """Return the same value, through which no gradient flows; a mask is kept."""
     copy = ops.stop_gradient(tensor)
-    mask = getattr(tensor, "_keras_mask", None)
+    mask = mask_of(tensor)
     if mask is not None:
         copy._keras_mask = mask
     return copy
+
+
+def mask_of(tensor: Any) -> Any:
+    """Return the mask that Keras carries along with a tensor, or `None`.
+
+    Layers take it from there: it need not be among the inputs of their step.
+    """
+    return getattr(tensor, "_keras_mask", None)

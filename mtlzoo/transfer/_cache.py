@@ -15,6 +15,7 @@ from mtlzoo._staging import publish, staging
 from mtlzoo.errors import DataError
 from mtlzoo.model import MultiTaskModel
 from mtlzoo.transfer._cached import FORMAT, MANIFEST, CachedFeatures, read_manifest
+from mtlzoo.transfer._column import Column
 from mtlzoo.transfer._split import dtype_of, feature_model, fingerprint_of_frozen
 
 
@@ -36,7 +37,8 @@ def cache_features(
     Args:
         model: a multi-task model whose trunk is frozen, as `transfer.freeze` leaves it.
             What is frozen from the inputs on is computed; where the upper stages of a
-            trunk are trained, that is what they read.
+            trunk are trained, that is what they read. Masked features of different
+            lengths, as texts have, are filled with zeros up to the longest.
         data: `(x, y)` or `(x, y, sample_weight)` as `fit` takes them, such as
             `dataset.arrays("train")`; or a `tf.data.Dataset` of batches of these, which
             has to come in the same order each time.
@@ -46,7 +48,8 @@ def cache_features(
 
     Raises:
         DataError: `path` holds features of another base or of other data, or something
-            else; or the data has no labels, or no rows.
+            else; or the data has no labels, or no rows, or features of different
+            shapes that no mask tells apart.
         OptionError: nothing that could be trained is frozen, from the inputs on.
         ExportError: the folder can't be written.
 
@@ -114,7 +117,8 @@ def _write(
 ) -> None:
     compute = tf.function(lambda x: features(x, training=False), reduce_retracing=True)
     types = {name: dtype_of(one) for name, one in features.output.items()}
-    digests, columns, files, rows = _Digests(), {}, {}, 0
+    digests, rows = _Digests(), 0
+    columns: dict[str, Column] = {}
     try:
         for batch in _with_bar(batches, progress):
             given = _columns(batch)
@@ -125,26 +129,37 @@ def _write(
                     keras.ops.cast(tensor, types[name])
                 )
             for key, array in kept.items():
-                if key not in files:
-                    files[key] = (folder / f"{key}.bin").open("wb")
-                    shape = list(array.shape[1:])
-                    columns[key] = {"dtype": array.dtype.str, "shape": shape}
-                files[key].write(np.ascontiguousarray(array).tobytes())
+                if key not in columns:
+                    columns[key] = Column(folder / f"{key}.bin")
+                columns[key].append(array)
             rows += len(next(iter(given.values())))
     finally:
-        for file in files.values():
-            file.close()
+        for column in columns.values():
+            column.close()
     if not rows:
         raise DataError("There is no row in the data to compute features of.")
+    _check_lengths(columns, masked="bool" in types.values())
     manifest = {
         "format": FORMAT,
         "base": base,
         "data": digests.total(),
         "rows": rows,
-        "columns": columns,
+        "columns": {key: column.finish() for key, column in columns.items()},
     }
     text = json.dumps(manifest, indent=1, sort_keys=True)
     (folder / MANIFEST).write_text(text, encoding="utf-8")
+
+
+def _check_lengths(columns: Mapping[str, Column], *, masked: bool) -> None:
+    """Refuse columns of different lengths unless a mask says where each row ends."""
+    for key, column in columns.items():
+        if len(column.shapes) > 1 and not (masked and key.startswith("x.")):
+            shapes = " and ".join(map(str, column.shapes[:2]))
+            raise DataError(
+                f"The rows of {key!r} must have one shape in all batches, or features "
+                f"a mask that says where they end. Received: {shapes}. Pad what goes "
+                "in to one length."
+            )
 
 
 def _with_bar(batches: Any, progress: bool) -> Iterator[Any]:

@@ -8,12 +8,13 @@ import keras
 
 from mtlzoo import _trainable
 from mtlzoo._bundles import fingerprint, weights_by_key
-from mtlzoo._graph import Step, steps
+from mtlzoo._graph import Step, mask_of, steps
 from mtlzoo._toggled import take_state
 from mtlzoo.balancing import Aggregator
 from mtlzoo.balancing._prepare import shared_part
 from mtlzoo.errors import OptionError
 from mtlzoo.model import MultiTaskModel
+from mtlzoo.transfer._masked import Masked
 
 
 class Split(NamedTuple):
@@ -22,12 +23,15 @@ class Split(NamedTuple):
     Attributes:
         frozen: the steps that nothing trained leads to, in order.
         learned: the other steps, in order.
-        features: what the frozen part gives to the rest, by name: symbolic tensors.
+        features: what the frozen part gives to the rest, by name: symbolic tensors, the
+            masks that they carry included.
+        masks: for a feature that carries a mask, the name of that.
     """
 
     frozen: list[Step]
     learned: list[Step]
     features: dict[str, Any]
+    masks: dict[str, str]
 
 
 def split(model: MultiTaskModel) -> Split:
@@ -40,7 +44,9 @@ def split(model: MultiTaskModel) -> Split:
     learned: list[Step] = []
     behind: set[int] = set()
     cut: dict[str, Any] = {}
-    for step in steps(list(model.outputs)):
+    all_steps = steps(list(model.outputs))
+    names = _names(all_steps)
+    for step in all_steps:
         # A representation is one tensor under as many names as there are tasks.
         marked = step.layer.name.startswith("representation.")
         trained = bool(getattr(step.layer, "trainable_variables", ()))
@@ -48,7 +54,7 @@ def split(model: MultiTaskModel) -> Split:
             learned.append(step)
             behind |= {id(one) for one in step.outputs}
             before = [one for one in step.inputs if id(one) not in behind]
-            cut |= {_name_of(one): one for one in before}
+            cut |= {_name_of(one, names): one for one in before}
         else:
             frozen.append(step)
     if not any(_has_places(step.layer) for step in frozen):
@@ -56,7 +62,7 @@ def split(model: MultiTaskModel) -> Split:
             f"Nothing of {model.name!r} is frozen from its inputs on, so its features "
             "change with each step. Freeze the trunk first: transfer.freeze(model)."
         )
-    return Split(frozen, learned, cut)
+    return Split(frozen, learned, *_with_masks(cut))
 
 
 def feature_model(model: MultiTaskModel) -> keras.Model:
@@ -98,6 +104,9 @@ def head_model(model: MultiTaskModel) -> MultiTaskModel:
         for name, tensor in parts.features.items()
     }
     values = {id(tensor): inputs[name] for name, tensor in parts.features.items()}
+    for name, mask in parts.masks.items():
+        masked = Masked(name=f"{name}_masked")(inputs[name], mask=inputs[mask])
+        values[id(parts.features[name])] = masked
     for step in parts.learned:
         positional, named = step.arguments.fill_in(values)
         outputs = keras.tree.flatten(step.layer(*positional, **named))
@@ -124,14 +133,16 @@ def dtype_of(tensor: Any) -> str:
 def fingerprint_of_frozen(model: MultiTaskModel) -> str:
     """Return a hash of all that the features of a model follow from."""
     parts = split(model)
-    names = {step.layer.name for step in parts.frozen}
+    names = _names(steps(list(model.outputs)))
+    layers = {step.layer.name for step in parts.frozen}
     weights = weights_by_key(model)
     digest = hashlib.sha256()
     for step in parts.frozen:
         config = _without_flags(keras.saving.serialize_keras_object(step.layer))
+        config["config"]["name"] = names[id(step.layer)]
         digest.update(json.dumps(config, sort_keys=True, default=str).encode())
     digest.update(",".join(parts.features).encode())
-    held = {key: one for key, one in weights.items() if key.partition("/")[0] in names}
+    held = {key: one for key, one in weights.items() if key.partition("/")[0] in layers}
     digest.update(fingerprint(held).encode())
     return f"sha256:{digest.hexdigest()}"
 
@@ -158,10 +169,39 @@ def _balancing_of(model: MultiTaskModel, heads: MultiTaskModel) -> Any:
     return balancing
 
 
-def _name_of(tensor: Any) -> str:
+def _with_masks(cut: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Add the masks that features carry; return all, and whose mask is which."""
+    features, masks = dict(cut), {}
+    for name, tensor in cut.items():
+        mask = mask_of(tensor)
+        if mask is not None:
+            known = {id(one): key for key, one in features.items()}
+            masks[name] = known.get(id(mask), f"{name}_mask")
+            features[masks[name]] = mask
+    return features, masks
+
+
+def _names(graph: list[Step]) -> dict[int, str]:
+    """Return names that are the same for each model of the same code, by layer id.
+
+    Keras names an operation, such as that of a mask, by a count over the process.
+    """
+    found: dict[int, str] = {}
+    counts: dict[str, int] = {}
+    for operation in {id(step.layer): step.layer for step in graph}.values():
+        name = operation.name
+        if not isinstance(operation, keras.layers.Layer):
+            kind = type(operation).__name__
+            counts[kind] = counts.get(kind, 0) + 1
+            name = f"{kind}_{counts[kind]}"
+        found[id(operation)] = name
+    return found
+
+
+def _name_of(tensor: Any, names: dict[int, str]) -> str:
     layer = tensor._keras_history
     index = f"_{layer.tensor_index}" if layer.tensor_index else ""
-    return f"{layer.operation.name}{index}".replace(".", "_")
+    return f"{names[id(layer.operation)]}{index}".replace(".", "_")
 
 
 def _has_places(layer: Any) -> bool:

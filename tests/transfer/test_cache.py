@@ -25,6 +25,31 @@ def frozen(**options):
     return model, x, y
 
 
+def sequences(feature, dtype, shape=()):
+    """Return a model whose upper stage is trained, and batches of other lengths."""
+    keras.utils.set_random_seed(0)
+    model = mtlzoo.build(
+        "shared_bottom",
+        inputs={"series": feature},
+        tasks=[tasks.Binary("click")],
+        trunk=mtlzoo.trunks.Transformer(2, width=8, num_heads=2, feedforward=8),
+    )
+    transfer.set_trainable(model, "stage:block_2")
+    random = np.random.default_rng(0)
+
+    def batch(steps):
+        series = random.uniform(0, 9, (3, steps, *shape)).astype(dtype)
+        series[0, 2:] = 0
+        return {"series": series}, {"click": np.array([0, 1, 1])}
+
+    batches = [batch(steps) for steps in (4, 6, 3)]
+    spec = {"series": tf.TensorSpec((None, None, *shape), dtype)}
+    labels = {"click": tf.TensorSpec((None,), "int64")}
+    return model, tf.data.Dataset.from_generator(
+        lambda: iter(batches), output_signature=(spec, labels)
+    )
+
+
 def cached(model, x, y, folder, **options):
     return transfer.cache_features(model, (x, y), folder, progress=False, **options)
 
@@ -181,6 +206,35 @@ class TestInputs:
         expected = model.predict(raw_inputs("table"), verbose=0)["click"]
         found = transfer.head_model(model).predict(first.x, verbose=0)["click"]
         np.testing.assert_allclose(found, expected, atol=1e-6)
+
+    def test_lengths_that_differ_between_batches(self, tmp_path):
+        """A row is as long as the longest of its batch; a mask says where it ends."""
+        model, batches = sequences(mtlzoo.Tokens(9), "int32")
+        folder = tmp_path / "features"
+        first = transfer.cache_features(model, batches, folder, progress=False)
+        assert {one.shape[1] for one in first.x.values()} == {6}
+        expected = np.concatenate([model(x)["click"] for x, _ in batches])
+        heads = transfer.head_model(model)
+        found = heads.predict(first.x, verbose=0)["click"]
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+        heads.save(tmp_path / "heads.keras")
+        loaded = keras.saving.load_model(tmp_path / "heads.keras")
+        found = loaded.predict(first.x, verbose=0)["click"]
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+        heads.fit(first.batches(3), verbose=0)
+        # Keras names what makes a mask anew in each model.
+        again, _ = sequences(mtlzoo.Tokens(9), "int32")
+        written = (folder / "features.json").stat().st_mtime_ns
+        transfer.cache_features(again, batches, folder, progress=False)
+        assert (folder / "features.json").stat().st_mtime_ns == written
+
+    def test_lengths_that_differ_without_a_mask(self, tmp_path):
+        model, batches = sequences(mtlzoo.Sequence((None, 4)), "float32", (4,))
+        with pytest.raises(
+            DataError, match=r"one shape in all batches, .* \(4, 8\) and \(6, 8\)\. Pad"
+        ):
+            transfer.cache_features(model, batches, tmp_path / "one", progress=False)
+        assert not list(tmp_path.iterdir())
 
     def test_what_is_not_frozen_has_no_features(self, tmp_path):
         model, x, y = images()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import mtlzoo
-from mtlzoo import features, tasks, trunks
+from mtlzoo import features, tasks, transfer, trunks
 from mtlzoo.errors import DataError, MissingExtraError, OptionError, WeightsError
 from mtlzoo.trunks._pretrained._sources import _minilm
 from mtlzoo.trunks._pretrained._word_piece import WordPiece
@@ -22,6 +22,13 @@ SENTENCES = [
 ]
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "un", "##aff", "##able", "cafe", "!"]
 PIECES += ["我", "爱", "σισυφοσ", "##a", "a", "-", "."]
+X = {"review": np.array(["unaffable a", "cafe!", "", "我爱 a a a"])}
+Y = {"kind": np.array([0, 1, 0, 1]), "rating": np.array([0, 2, 4, 1])}
+LAYERS = [
+    *("attention", "attention_norm"),
+    *("feedforward_in", "feedforward_out", "feedforward_norm"),
+]
+"""What of a block has weights."""
 
 
 def ids(*texts, **options):
@@ -92,25 +99,61 @@ def test_sentences_become_the_vectors_of_the_source_framework(tmp_path):
     assert not any("trunk" in one.path for one in model.trainable_variables)
 
 
-def test_works_on_texts_from_words_to_predictions(tmp_path, monkeypatch):
-    """With a small network: masks, training, saving and serving."""
+@pytest.fixture
+def small(monkeypatch):
+    """Make the base a small one of random weights, which needs no package."""
     for name, size in {"BLOCKS": 2, "WIDTH": 8, "HEADS": 2, "HIDDEN": 8}.items():
         monkeypatch.setattr(_minilm, name, size)
     monkeypatch.setattr(_minilm, "_read", lambda name: "\n".join(PIECES).encode())
+
+
+def test_works_on_texts_from_words_to_predictions(tmp_path, small):
+    """With a small network: masks, training, saving and serving."""
     trunk = trunks.Pretrained("minilm_l6", "stage:block_2", weights=None)
     model = build(trunk)
-    x = {"review": np.array(["unaffable a", "cafe!", "", "我爱 a a a"])}
-    y = {"kind": np.array([0, 1, 0, 1]), "rating": np.array([0, 2, 4, 1])}
-    model.fit(x, y, verbose=0)
-    expected = model.predict(x, verbose=0)["kind"]
-    alone = model.predict({"review": x["review"][1:2]}, verbose=0)["kind"]
+    model.fit(X, Y, verbose=0)
+    expected = model.predict(X, verbose=0)["kind"]
+    alone = model.predict({"review": X["review"][1:2]}, verbose=0)["kind"]
     np.testing.assert_allclose(alone, expected[1:2], atol=1e-5)  # padding isn't read
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_allclose(again.predict(x, verbose=0)["kind"], expected, atol=1e-6)
+    np.testing.assert_allclose(again.predict(X, verbose=0)["kind"], expected, atol=1e-6)
     mtlzoo.export.saved_model(model, tmp_path / "served")
     with mtlzoo.export.load(tmp_path / "served") as served:
-        np.testing.assert_allclose(served(x)["kind"], expected, atol=1e-5)
+        np.testing.assert_allclose(served(X)["kind"], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("choice", "trained"),
+    [
+        ("last:1", {"block_2.feedforward_norm"}),
+        ("stage:block_2", {f"block_2.{one}" for one in LAYERS}),
+        ("block_2/*", {f"block_2.{one}" for one in LAYERS}),
+        ("*/attention_norm", {"block_1.attention_norm", "block_2.attention_norm"}),
+    ],
+)
+def test_a_part_of_it_is_trained_also_on_cached_features(
+    tmp_path, small, choice, trained
+):
+    model = build(trunks.Pretrained("minilm_l6", choice, weights=None))
+    layers = {
+        layer.name.removeprefix("trunk.")
+        for layer in model.layers
+        if layer.name.startswith("trunk.") and layer.trainable_variables
+    }
+    assert layers == trained
+    before = model.predict(X, verbose=0)
+    cached = transfer.cache_features(
+        model, (X, Y), tmp_path / "features", batch_size=2, progress=False
+    )
+    heads = transfer.head_model(model)
+    for task, found in heads.predict(cached.x, verbose=0).items():
+        np.testing.assert_allclose(found, before[task], atol=1e-5)
+    heads.fit(cached.batches(4), epochs=2, verbose=0)
+    after = model.predict(X, verbose=0)
+    for task, found in heads.predict(cached.x, verbose=0).items():
+        np.testing.assert_allclose(found, after[task], atol=1e-5)
+        assert np.abs(found - before[task]).max() > 1e-6
 
 
 def test_refuses(monkeypatch, tmp_path):
