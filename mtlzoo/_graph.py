@@ -1,9 +1,11 @@
 """The graph of a functional model. Keras's private names for it stand here alone."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
 from keras import ops
+from keras.src.backend import compute_output_spec
 from keras.src.models.functional import Functional, operation_fn
 
 
@@ -87,6 +89,18 @@ def is_plain_functional(layer: Any, step: Step) -> bool:
 def flat_inputs(model: Any, x: Any) -> list[Any]:
     """Return what `model` is called on as a list of tensors, as the model would."""
     return list(model._standardize_inputs(x))
+
+
+def shapes(function: Callable[..., list[Any]], inputs: list[Any]) -> list[Any]:
+    """Return the shapes of what a function makes of tensors, without calling it on any.
+
+    The layers that it calls keep no trace of that in their graph.
+
+    Args:
+        function: returns a list of tensors.
+        inputs: symbolic tensors.
+    """
+    return [tuple(one.shape) for one in compute_output_spec(function, *inputs)]
 
 
 def leaf(tensor: Any) -> Any:

@@ -17,7 +17,6 @@ from mtlzoo.balancing._prepare import (
     block_sizes,
     prepare,
     shared_part,
-    shared_variables,
 )
 
 
@@ -107,13 +106,14 @@ def _balancing_for(model: Any) -> Any:
     old = model.balancing
     if not isinstance(old, Aggregator):
         return old
-    sizes = block_sizes(shared_variables(model, shared_part(model)))
+    sizes = block_sizes(old, model, shared_part(model))
     states = []
     for given in ((), sizes):
         new = type(old).from_config(old.get_config())
         new.build(len(model.tasks), given)
         states.append(len(new.variables))
     if states[0] == states[1] == len(old.variables):
+        old.block_sizes = tuple(sizes)
         return old
     new.observer = old.observer
     return new

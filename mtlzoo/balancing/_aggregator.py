@@ -31,7 +31,8 @@ class Aggregator(Balancing):
     Args:
         gradients: `"parameters"` for gradients of the shared variables, exact, one
             backward pass a task; `"representation"` for gradients of the tensors where
-            the graph leaves the shared part, for about the cost of one plain step.
+            the graph leaves the shared part, for about the cost of one plain step. Not
+            every method has both.
         normalization: brings the losses to one scale before their gradients are
             combined: `None`, `"log"`, `"first_step"`, `"running_average"` or an object
             of `mtlzoo.balancing.normalization`.
@@ -43,6 +44,12 @@ class Aggregator(Balancing):
 
     modes: ClassVar[Sequence[str]] = MODES
     """The values of `gradients` that the method can work with."""
+
+    modes_because: ClassVar[str] = ""
+    """Why it can't work with the others, for the message to who asks for one."""
+
+    compares_batches: ClassVar[bool] = False
+    """Whether it looks at `narrowed` gradients, the same entries on any batch."""
 
     weighs_losses: ClassVar[bool] = False
     """Whether the paper weights the losses, so that the weights hold for heads too."""
@@ -62,7 +69,7 @@ class Aggregator(Balancing):
             allowed = " or ".join(map(repr, self.modes))
             raise ValueError(
                 f"`gradients` of {type(self).__name__} must be {allowed}. "
-                f"Received: gradients={gradients!r}."
+                f"Received: gradients={gradients!r}. {self.modes_because}".rstrip()
             )
         self.gradients = gradients
         self.normalization = get_normalization(normalization)
@@ -78,8 +85,9 @@ class Aggregator(Balancing):
 
         Args:
             num_tasks: how many tasks there are.
-            block_sizes: the sizes of the Jacobian's blocks, in `parameters` mode; in
-                `representation` mode they depend on the batch.
+            block_sizes: the sizes of the Jacobian's blocks, in `parameters` mode. In
+                `representation` mode those depend on the batch, and these are the
+                numbers of channels, for methods that compare batches.
         """
         if num_tasks < self.min_tasks:
             raise TaskError(
@@ -88,6 +96,7 @@ class Aggregator(Balancing):
                 "task, leave `balancing` out."
             )
         self.num_tasks = num_tasks
+        self.block_sizes = tuple(block_sizes)
         for part in (self.normalization, self.heads):
             if part is not None and not part.built:
                 part.build(num_tasks)
@@ -115,6 +124,31 @@ class Aggregator(Balancing):
             A list of tensors of shape `(block_size,)`, and the weights of the tasks, of
             shape `(num_tasks,)`.
         """
+
+    def narrowed(
+        self, jacobian: Sequence[Any], reduce: Callable[[Any], Any]
+    ) -> list[Any]:
+        """Return gradients that can be compared with those on other rows.
+
+        In `parameters` mode they are the Jacobian itself. A gradient of a
+        representation has entries for each row; in that mode they are the gradients of
+        one number a channel, added on all rows and at all positions: of a bias at the
+        place where the graph leaves the shared part.
+
+        Args:
+            jacobian: list of blocks, each of shape `(num_tasks, block_size)`.
+            reduce: sums a tensor over replicas.
+
+        Returns:
+            A list of tensors of shape `(num_tasks, size)`, with the `size`s of
+            `block_sizes`.
+        """
+        if self.gradients == "parameters":
+            return list(jacobian)
+        return [
+            reduce(ops.sum(ops.reshape(block, (self.num_tasks, -1, size)), axis=1))
+            for block, size in zip(jacobian, self.block_sizes, strict=True)
+        ]
 
     def normalize(self, losses: Any, present: Any) -> tuple[Any, Any]:
         """Return the normalised losses, and what their gradients are multiplied by.

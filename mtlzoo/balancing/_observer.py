@@ -43,6 +43,7 @@ class Observer:
             self._present = _variable((count,), "bool")
         part = shared_part(model)
         self._shared = shared_variables(model, part)
+        self._by_rows = getattr(model.balancing, "gradients", "") == "representation"
 
     # In the graph.
 
@@ -65,14 +66,18 @@ class Observer:
         """Keep the weights and the gradients of an aggregation.
 
         Args:
-            jacobians: one for each part of the batch.
+            jacobians: one for each part of the batch. In `representation` mode they
+                are of different rows, and the one that the update is made of counts.
             weights: tensor of shape `(num_tasks,)`.
             present: boolean tensor of shape `(num_tasks,)`.
             reduce: sums over replicas, as in `Aggregator.aggregate`.
         """
         self._keep(weights, present)
         if jacobians[0]:
-            blocks = [sum(one) / len(jacobians) for one in zip(*jacobians, strict=True)]
+            blocks = jacobians[-1]
+            if not self._by_rows:
+                together = zip(*jacobians, strict=True)
+                blocks = [sum(one) / len(jacobians) for one in together]
             self._if_watching(lambda: self._gramian.assign(reduce(gramian_of(blocks))))
 
     def _keep(self, weights: Any, present: Any) -> None:

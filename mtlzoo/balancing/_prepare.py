@@ -1,6 +1,7 @@
 import math
 from typing import Any
 
+from mtlzoo import _graph
 from mtlzoo.balancing._aggregator import Aggregator
 from mtlzoo.balancing._base import Balancing
 from mtlzoo.balancing._shared import SharedPart
@@ -19,9 +20,30 @@ def shared_variables(model: Any, part: SharedPart) -> list[Any]:
     return [one for one in model.trainable_variables if part.is_shared(one)]
 
 
-def block_sizes(variables: list[Any]) -> list[int]:
-    """Return the number of entries of each variable."""
-    return [math.prod(one.shape) for one in variables]
+def block_sizes(aggregator: Aggregator, model: Any, part: SharedPart) -> list[int]:
+    """Return the sizes of what an aggregator may remember gradients of.
+
+    Raises:
+        TaskError: a method that compares batches, on a representation of which a batch
+            says how many channels it has.
+    """
+    if aggregator.gradients == "parameters":
+        return [math.prod(one.shape) for one in shared_variables(model, part)]
+    if not aggregator.compares_batches:
+        return []
+
+    def tensors(*inputs: Any) -> list[Any]:
+        return [tensor for tensor, _ in part.run(inputs, lambda _: None)[1]]
+
+    shapes = _graph.shapes(tensors, list(model.inputs))
+    sizes = [shape[-1] if len(shape) > 1 else 1 for shape in shapes]
+    if None in sizes:
+        raise TaskError(
+            f"{type(aggregator).__name__} compares the channels of the shared "
+            "representation from batch to batch, so their number must be known. "
+            f"Received tensors of shapes {shapes}. Use gradients='parameters'."
+        )
+    return sizes
 
 
 def prepare(balancing: Balancing, model: Any) -> None:
@@ -42,8 +64,7 @@ def prepare(balancing: Balancing, model: Any) -> None:
                 "shares."
             )
         if not balancing.built:
-            sizes = block_sizes(shared_variables(model, part))
-            balancing.build(len(model.tasks), sizes)
+            balancing.build(len(model.tasks), block_sizes(balancing, model, part))
     elif not balancing.built:
         balancing.build(len(model.tasks))
     if balancing.num_tasks != len(model.tasks):

@@ -326,6 +326,7 @@ def test_learned_weights_do_not_decay_and_other_exclusions_stay():
         slow(balancing.CRMOGM("mgda")),
         slow(balancing.DualBalancing()),
         slow(balancing.ExcessMTL()),
+        balancing.ExcessMTL(gradients="representation"),
         slow(balancing.GradDrop(seed=3)),
         balancing.GradNorm(),
         balancing.GradVac(seed=3),
@@ -376,7 +377,7 @@ def test_replicas_train_as_one_does():
     )
     assert done.returncode == 0, done.stderr[-2000:]
     lines = [line.split(" ", 1) for line in done.stdout.splitlines()]
-    assert len(lines) == 12
+    assert len(lines) == 15
     apart = {name: float(distance) for distance, name in lines}
     assert max(apart.values()) < 1e-5, apart
 

@@ -31,7 +31,16 @@ def test_unknown_names():
             ValueError,
             "must be 'parameters' or",
         ),
-        (lambda: balancing.MoCo(gradients="representation"), ValueError, "gradients="),
+        (
+            lambda: balancing.MoCo(gradients="representation"),
+            ValueError,
+            r"must be 'parameters'\. .* belong to the rows of one batch",
+        ),
+        (
+            lambda: balancing.DualBalancing(momentum=0.5, gradients="representation"),
+            ValueError,
+            "Leave `momentum` out",
+        ),
         (lambda: balancing.MGDA(normalization="exp"), ValueError, "normalization"),
         (lambda: balancing.MGDA(heads="pcgrad"), TypeError, "must be a weighting"),
         (lambda: balancing.CAGrad(c=-1), ValueError, "`c` must be"),

@@ -3,7 +3,9 @@
 Most need of the gradients only their Gramian, the matrix of inner products: they are
 `GramianAggregator`s and work on gradients of the shared variables
 (`gradients="parameters"`) or of the shared representation
-(`gradients="representation"`, for about the cost of one plain step).
+(`gradients="representation"`, for about the cost of one plain step). The others have
+both modes too, but for `MoCo`; what the second means for `DualBalancing`, `ExcessMTL`,
+`MoDo` and `SDMGrad`, which compare batches, they say themselves.
 
 | what it promises | methods |
 |---|---|

@@ -19,7 +19,9 @@ class DualBalancing(Aggregator):
     its gradient. A task that is absent keeps its average and takes no part.
 
     Args:
-        momentum: how much of the average stays, from 0 to 1.
+        momentum: how much of the average stays, at least 0 and below 1. `None` for 0.9,
+            and for 0 in `representation` mode: there gradients are of the rows of a
+            batch, and can't be averaged over batches.
         decay: power of the step by which `momentum` shrinks.
         normalization: of the losses.
         heads: a weighting for what is not shared; by default the paper's, whose
@@ -37,28 +39,36 @@ class DualBalancing(Aggregator):
 
     Differences from the authors' code:
         There is none. The averages take `num_tasks` times the shared variables' memory,
-        unless `momentum` is 0.
+        unless `momentum` is 0. Theirs has no `representation` mode.
     """
-
-    modes = ("parameters",)
 
     def __init__(
         self,
         *,
-        momentum: float = 0.9,
+        momentum: float | None = None,
         decay: float = 0.0,
         normalization: Any = "log",
         heads: Any = "scale_invariant",
         **kwargs: Any,
     ) -> None:
         super().__init__(normalization=normalization, heads=heads, **kwargs)
-        if not 0.0 <= momentum < 1.0:
+        if momentum is not None and not 0.0 <= momentum < 1.0:
             raise ValueError(
                 "`momentum` must be at least 0 and below 1. Received: "
                 f"momentum={momentum}."
             )
+        by_parameters = self.gradients == "parameters"
+        if momentum and not by_parameters:
+            raise ValueError(
+                "`momentum` averages gradients over batches, and the entries of a "
+                "representation's gradient belong to the rows of one batch. Received: "
+                f"momentum={momentum}, gradients={self.gradients!r}. Leave `momentum` "
+                "out, or use gradients='parameters'."
+            )
         self.momentum = momentum
         self.decay = decay
+        default = 0.9 if by_parameters else 0.0
+        self._stays = default if momentum is None else momentum
 
     def build(self, num_tasks: int, block_sizes: Any = ()) -> None:
         super().build(num_tasks, block_sizes)
@@ -66,7 +76,7 @@ class DualBalancing(Aggregator):
         self.averages = [
             self.state(f"average_{index}", (num_tasks, size))
             for index, size in enumerate(block_sizes)
-            if self.momentum > 0
+            if self._stays > 0
         ]
 
     def aggregate(
@@ -78,7 +88,7 @@ class DualBalancing(Aggregator):
     ) -> tuple[list[Any], Any]:
         _, factors = self.normalize(losses, present)
         self.steps.assign_add(1.0)
-        stay = self.momentum * self.steps ** (-self.decay)
+        stay = self._stays * self.steps ** (-self.decay)
         blocks = []
         for index, block in enumerate(jacobian):
             block = block * ops.cast(factors, block.dtype)[:, None]

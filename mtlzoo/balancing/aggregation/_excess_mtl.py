@@ -20,7 +20,9 @@ class ExcessMTL(Aggregator):
     label noise, which no training removes, does not attract weight. The weights weight
     the losses, heads included.
 
-    It needs the tasks' gradients, so it works as an aggregation does.
+    It needs the tasks' gradients, so it works as an aggregation does. In
+    `representation` mode `g_i` is the gradient of a bias at the representation: what is
+    summed over steps must be of the same entries on each.
 
     Args:
         eta: step size of the weights.
@@ -37,10 +39,10 @@ class ExcessMTL(Aggregator):
 
     Differences from the authors' code:
         There is none. The sums of squares take `num_tasks` times the shared variables'
-        memory.
+        memory, in `representation` mode that of its channels.
     """
 
-    modes = ("parameters",)
+    compares_batches = True
     weighs_losses = True
 
     def __init__(self, *, eta: float = 0.01, **kwargs: Any) -> None:
@@ -66,7 +68,9 @@ class ExcessMTL(Aggregator):
         _, factors = self.normalize(losses, present)
         factors = ops.cast(factors, "float32")
         risks = ops.zeros((self.num_tasks,), "float32")
-        for state, block in zip(self.squares, jacobian, strict=True):
+        for state, block in zip(
+            self.squares, self.narrowed(jacobian, reduce), strict=True
+        ):
             square = ops.square(ops.cast(block, "float32") * factors[:, None])
             total = state + square
             self.remember(state, total)

@@ -47,10 +47,15 @@ class MoCo(Aggregator):
     Differences from the authors' code:
         The weights are projected onto the simplex, as in the paper; the code takes a
         softmax of them. What is tracked takes `num_tasks` times the shared variables'
-        memory.
+        memory. There is no `representation` mode: nothing of one batch's
+        representations could be tracked on the next.
     """
 
     modes = ("parameters",)
+    modes_because = (
+        "It follows each task's gradient from batch to batch, and the entries of a "
+        "representation's gradient belong to the rows of one batch."
+    )
 
     def __init__(
         self,

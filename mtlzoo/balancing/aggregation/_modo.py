@@ -20,7 +20,9 @@ class MoDo(Aggregator):
     rows.
 
     Each batch is split into three parts of equal size for that; up to two rows over
-    take no part. Choose a batch three times as large.
+    take no part. Choose a batch three times as large. In `representation` mode `J_1`
+    and `J_2` are gradients of a bias at the representation, since gradients of the
+    representations of different rows have no inner product.
 
     Args:
         gamma: how fast the weights move.
@@ -40,7 +42,7 @@ class MoDo(Aggregator):
         They draw three batches a step; here one batch is split.
     """
 
-    modes = ("parameters",)
+    compares_batches = True
     num_samples = 3
 
     def __init__(self, *, gamma: float = 1e-3, rho: float = 0.1, **kwargs: Any) -> None:
@@ -64,6 +66,7 @@ class MoDo(Aggregator):
         first, second, third = jacobian
         _, factors = self.normalize(losses, present)
         scale = ops.cast(factors, "float32")
+        first, second = (self.narrowed(one, reduce) for one in (first, second))
         cross = ops.cast(cross_gramian(first, second), "float32")
         cross = scale[:, None] * cross * scale
         old = ops.where(present, self.task_weights, 0.0)

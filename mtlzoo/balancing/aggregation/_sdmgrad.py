@@ -26,7 +26,9 @@ class SDMGrad(Aggregator):
     batch, from where the last batch left the weights.
 
     Each batch is split into three parts of equal size for that; up to two rows over
-    take no part. Choose a batch three times as large.
+    take no part. Choose a batch three times as large. In `representation` mode `J_1`
+    and `J_2` are gradients of a bias at the representation, since gradients of the
+    representations of different rows have no inner product.
 
     Args:
         regularization: `lambda`; towards infinity the update is the mean.
@@ -48,7 +50,7 @@ class SDMGrad(Aggregator):
         are carried on from batch to batch, as in the paper's algorithm.
     """
 
-    modes = ("parameters",)
+    compares_batches = True
     num_samples = 3
 
     def __init__(
@@ -83,6 +85,7 @@ class SDMGrad(Aggregator):
         first, second, third = jacobian
         _, factors = self.normalize(losses, present)
         scale = ops.cast(factors, "float32")
+        first, second = (self.narrowed(one, reduce) for one in (first, second))
         cross = ops.cast(cross_gramian(first, second), "float32")
         cross = scale[:, None] * cross * scale
         mean = ops.cast(mean_weights(present), "float32")
