@@ -12,6 +12,9 @@ from mtlzoo.tasks import Task
 from mtlzoo.trunks import Trunk
 from mtlzoo.trunks._base import Sources
 
+_NORM = {"momentum": 0.9, "epsilon": 1e-5}
+"""Of batch normalisation: what PyTorch, and so the authors' code, has by default."""
+
 
 @ARCHITECTURES.register(
     "mtan",
@@ -83,7 +86,7 @@ class MTAN(Sharing):
                 channels, 1, name=f"sharing.{part}_conv.{suffix}"
             )(tensor)
             tensor = keras.layers.BatchNormalization(
-                name=f"sharing.{part}_norm.{suffix}"
+                **_NORM, name=f"sharing.{part}_norm.{suffix}"
             )(tensor)
             tensor = act(name=f"sharing.{part}.{suffix}")(tensor)
         return tensor
@@ -99,7 +102,9 @@ class MTAN(Sharing):
             3,
             padding="same",
         )(masked)
-        tensor = layers(keras.layers.BatchNormalization, f"refine_{stage}_norm")(tensor)
+        tensor = layers(
+            keras.layers.BatchNormalization, f"refine_{stage}_norm", **_NORM
+        )(tensor)
         tensor = layers(keras.layers.ReLU, f"refine_{stage}")(tensor)
         size, wanted = tuple(tensor.shape[1:3]), tuple(target.shape[1:3])
         if size == wanted:

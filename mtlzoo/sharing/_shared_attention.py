@@ -14,6 +14,9 @@ from mtlzoo.trunks import Features, Trunk
 from mtlzoo.trunks._base import Sources
 from mtlzoo.trunks._pooling import MaskedMean
 
+_EPSILON = 1e-5
+"""What layer normalisation adds to variances: PyTorch's default, and so the paper's."""
+
 
 @keras.saving.register_keras_serializable("mtlzoo")
 class AttentionMap(keras.layers.Layer):
@@ -202,7 +205,9 @@ class SharedAttention(Sharing):
         self, hidden: dict[str, Any], reference: str, name: str
     ) -> dict[str, Any]:
         normed = {
-            task: keras.layers.LayerNormalization(name=f"{name}.norm.{task}")(tensor)
+            task: keras.layers.LayerNormalization(
+                epsilon=_EPSILON, name=f"{name}.norm.{task}"
+            )(tensor)
             for task, tensor in hidden.items()
         }
         attention = AttentionMap(self.num_heads, name=f"{name}.attention")(
@@ -213,7 +218,7 @@ class SharedAttention(Sharing):
             read = Attend(name=f"{name}.attend.{task}")([normed[task], attention])
             tensor = keras.layers.Add(name=f"{name}.attend_add.{task}")([tensor, read])
             inside = keras.layers.LayerNormalization(
-                name=f"{name}.feedforward_norm.{task}"
+                epsilon=_EPSILON, name=f"{name}.feedforward_norm.{task}"
             )(tensor)
             inside = keras.layers.Dense(
                 self.feedforward,

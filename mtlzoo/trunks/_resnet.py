@@ -26,7 +26,9 @@ class ResNet(Trunk):
     section 4.2.
 
     Differences from the paper: where the shape changes, the shortcut is a 1x1
-    convolution (option B of the paper) instead of padding with zeros (option A).
+    convolution (option B of the paper) instead of padding with zeros (option A). Batch
+    normalisation, of which the paper gives no numbers, has those of fb.resnet.torch:
+    averages move by 0.1 a step, and 1e-5 is added to variances.
     """
 
     def __init__(self, depth: int = 20, *, width: int = 16) -> None:
@@ -83,7 +85,9 @@ class ResNet(Trunk):
             kernel_initializer="he_normal",
             name=f"{name}.conv",
         )(tensor)
-        tensor = keras.layers.BatchNormalization(name=f"{name}.norm")(tensor)
+        tensor = keras.layers.BatchNormalization(
+            momentum=0.9, epsilon=1e-5, name=f"{name}.norm"
+        )(tensor)
         if not activate:
             return tensor
         return keras.layers.ReLU(name=f"{name}.relu")(tensor)

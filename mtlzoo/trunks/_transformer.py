@@ -105,12 +105,16 @@ class Transformer(Trunk):
         return [stage(index) for index in range(1, self.num_layers + 1)]
 
     def finish(self, tensor: Any, name: str) -> Features:
-        tensor = keras.layers.LayerNormalization(name=f"{name}.norm")(tensor)
+        tensor = self._norm(f"{name}.norm")(tensor)
         pooled = MaskedMean(name=f"{name}.average")(tensor)
         return Features(pooled=pooled, sequence=tensor)
 
+    def _norm(self, name: str) -> Any:
+        # Keras would add 1e-3 to variances; the authors' tensor2tensor adds this.
+        return keras.layers.LayerNormalization(epsilon=1e-6, name=name)
+
     def _block(self, tensor: Any, name: str) -> Any:
-        inside = keras.layers.LayerNormalization(name=f"{name}.attention_norm")(tensor)
+        inside = self._norm(f"{name}.attention_norm")(tensor)
         inside = keras.layers.MultiHeadAttention(
             self.num_heads,
             self.width // self.num_heads,
@@ -120,9 +124,7 @@ class Transformer(Trunk):
             inside
         )
         tensor = keras.layers.Add(name=f"{name}.attention_add")([tensor, inside])
-        inside = keras.layers.LayerNormalization(name=f"{name}.feedforward_norm")(
-            tensor
-        )
+        inside = self._norm(f"{name}.feedforward_norm")(tensor)
         inside = keras.layers.Dense(
             self.feedforward, activation="gelu", name=f"{name}.feedforward_in"
         )(inside)

@@ -68,3 +68,25 @@ class TestFacts:
         with supervised((x, {"click": labels, "buy": labels})):
             model(x, training=True)
         assert bool(model.losses) == (facts(name)["extra_losses"] != "none")
+
+
+NORMS = {
+    "mtan": ("BatchNormalization", {"momentum": 0.9, "epsilon": 1e-5}),
+    "nddr": ("BatchNormalization", {"momentum": 0.95, "epsilon": 1e-3}),
+    "shared_attention": ("LayerNormalization", {"epsilon": 1e-5}),
+}
+"""The numbers in the authors' codes, which differ from Keras's defaults."""
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES.list())
+def test_normalisation_has_the_numbers_of_the_authors(name):
+    """Who adds normalisation to an architecture looks them up."""
+    model = build(name, tasks.Binary("click"), tasks.Binary("buy"))
+    found = {
+        (type(layer).__name__, str({key: getattr(layer, key) for key in wanted}))
+        for layer in model.layers
+        if "Normalization" in type(layer).__name__ and layer.name.startswith("sharing.")
+        for wanted in [NORMS.get(name, ("", {}))[1]]
+    }
+    expected = {(NORMS[name][0], str(NORMS[name][1]))} if name in NORMS else set()
+    assert found == expected

@@ -44,7 +44,7 @@ def convolve(maps, name, model):
 
 def normalise(maps, model, name):
     gamma, beta, mean, variance = weights(model, name)
-    return gamma * (maps - mean) / np.sqrt(variance + 1e-3) + beta
+    return gamma * (maps - mean) / np.sqrt(variance + 1e-5) + beta
 
 
 def halve(maps):

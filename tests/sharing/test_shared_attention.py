@@ -48,7 +48,7 @@ def test_attend_by_hand():
 
 def normalise(x, model, name):
     gamma, beta = model.get_layer(f"sharing.{name}").get_weights()
-    spread = np.sqrt(x.var(-1, keepdims=True) + 1e-3)
+    spread = np.sqrt(x.var(-1, keepdims=True) + 1e-5)
     return gamma * (x - x.mean(-1, keepdims=True)) / spread + beta
 
 
