@@ -19,8 +19,27 @@ UNFOLDINGS = ("task", "tucker", "tensor_train")
 
 
 def nuclear_norm(matrix: Any) -> Any:
-    """Return the sum of the singular values of `matrix`."""
-    return ops.sum(ops.linalg.svd(matrix, compute_uv=False))
+    """Return the sum of the singular values of `matrix`.
+
+    With `A = U S V'`, its gradient is `U V'`, over the singular values that are not 0:
+    the shortest of the subgradients. From the eigenvalues of `A A'`, which for small
+    sides takes half the time of singular value decompositions forward and back; in
+    float64, since they are the squares.
+    """
+    if matrix.shape[0] > matrix.shape[1]:
+        matrix = ops.transpose(matrix)
+    wide = ops.cast(matrix, "float64")
+    gramian = ops.matmul(wide, ops.transpose(wide))
+    # Of what is not finite there are no eigenvalues, and TensorFlow would raise.
+    gramian = ops.where(ops.all(ops.isfinite(gramian)), gramian, 0.0)
+    squares, vectors = ops.linalg.eigh(gramian)
+    # JAX has float64 only where it is told to.
+    exact = keras.backend.standardize_dtype(gramian.dtype) == "float64"
+    kept = squares > (1e-14 if exact else 1e-6) * ops.max(squares)
+    inverses = ops.where(kept, ops.rsqrt(ops.where(kept, squares, 1.0)), 0.0)
+    root = ops.matmul(vectors * inverses, ops.transpose(vectors))
+    slope = ops.cast(ops.matmul(root, wide), matrix.dtype)
+    return ops.sum(ops.stop_gradient(slope) * matrix)
 
 
 def tensor_trace_norm(tensor: Any, unfolding: str) -> Any:
@@ -84,8 +103,9 @@ class TraceNormSharing(Columns):
     shape `(rows, columns, T)`. Added to the loss is `strength` times the sum, over all
     layers, of its trace norm: the nuclear norm `||.||_*`, the sum of the singular
     values, of matrices that `W` is unfolded to. Training thus decides, layer by layer,
-    how much the networks share. It costs a singular value decomposition a layer and
-    unfolding on each step, so it suits small layers.
+    how much the networks share. It costs the eigenvalues of a matrix a layer and
+    unfolding on each step, as many as the shorter side is long, so it suits small
+    layers.
 
     Args:
         strength: the weight of the penalty.

@@ -5,7 +5,7 @@ import tensorflow as tf
 from by_hand import NAMES, mlp, rows, tiny
 
 from mtlzoo.errors import OptionError
-from mtlzoo.sharing._trace_norm import tensor_trace_norm
+from mtlzoo.sharing._trace_norm import nuclear_norm, tensor_trace_norm
 
 X = rows()
 TRUNK = {"trunk": mlp(4, 2)}
@@ -72,6 +72,52 @@ def test_gradient_of_the_trace_norm_is_finite_where_singular_values_are_0():
         tape.watch(value)
         norm = tensor_trace_norm(value, "tucker")
     assert np.all(np.isfinite(tape.gradient(norm, value)))
+
+
+def spread(rows, columns, least, seed=0):
+    """Return a matrix whose singular values fall from 1 to `least`."""
+    rng = np.random.default_rng(seed)
+    left, right = (
+        np.linalg.qr(rng.normal(size=(side, side)))[0] for side in (rows, columns)
+    )
+    count = min(rows, columns)
+    values = np.geomspace(1.0, least, count)
+    return (left[:, :count] * values) @ right[:count], left, right
+
+
+def slope(matrix):
+    value = tf.constant(matrix, "float32")
+    with tf.GradientTape() as tape:
+        tape.watch(value)
+        norm = nuclear_norm(value)
+    return float(norm), tape.gradient(norm, value).numpy()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 7), (3, 60), (60, 40), (2, 500)])
+@pytest.mark.parametrize("least", [1.0, 1e-2, 1e-5])
+def test_the_nuclear_norm_and_its_gradient_are_those_of_the_singular_values(
+    shape, least
+):
+    matrix, left, right = spread(*shape, least)
+    norm, gradient = slope(matrix)
+    assert norm == pytest.approx(nuclear(matrix), rel=1e-6)
+    count = min(shape)
+    np.testing.assert_allclose(
+        # A float32 matrix has the singular vectors of its smallest values to this.
+        gradient,
+        left[:, :count] @ right[:count],
+        atol=1e-5 + 1e-7 / least,
+    )
+
+
+def test_the_nuclear_norm_of_what_has_no_full_rank():
+    assert slope(np.zeros((3, 5))) == (0.0, pytest.approx(np.zeros((3, 5))))
+    flat = np.outer([1.0, 2.0, 2.0], [3.0, 4.0])
+    norm, gradient = slope(flat)
+    assert norm == pytest.approx(15.0, rel=1e-6)
+    # Of the subgradients, the one without a part in the other directions.
+    np.testing.assert_allclose(gradient, flat / 15.0, atol=1e-6)
+    assert np.isnan(slope(np.full((2, 3), np.nan))[0])
 
 
 def test_training_pulls_the_networks_together():
