@@ -1,6 +1,6 @@
 """The graph of a functional model. Keras's private names for it stand here alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import keras
@@ -118,3 +118,37 @@ def mask_of(tensor: Any) -> Any:
     Layers take it from there: it need not be among the inputs of their step.
     """
     return getattr(tensor, "_keras_mask", None)
+
+
+def carried_masks(step: Step) -> list[str]:
+    """Return which arguments of a step are masks that its inputs carry anyway.
+
+    A layer that is called on such inputs again gets them again by itself.
+    """
+    masks = [mask_of(one) for one in step.inputs]
+    return [
+        name
+        for name, value in step.arguments.kwargs.items()
+        if value is not None and any(value is mask for mask in masks)
+    ]
+
+
+def without_masks(graph: list[Step], outputs: Iterable[Any]) -> list[Step]:
+    """Return the steps that `outputs` depend on but for masks that tensors carry.
+
+    Args:
+        graph: of `steps`.
+        outputs: the symbolic tensors that it is there for.
+    """
+    wanted = {id(one) for one in outputs}
+    found: list[Step] = []
+    for step in reversed(graph):
+        if wanted.isdisjoint(id(one) for one in step.outputs):
+            continue
+        carried = [step.arguments.kwargs[name] for name in carried_masks(step)]
+        inputs = [
+            one for one in step.inputs if not any(one is mask for mask in carried)
+        ]
+        wanted |= {id(one) for one in inputs}
+        found.append(step._replace(inputs=inputs))
+    return found[::-1]

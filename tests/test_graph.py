@@ -6,7 +6,7 @@ These tests fail when Keras changes them.
 import keras
 from examples import two_task_model
 
-from mtlzoo._graph import steps
+from mtlzoo._graph import carried_masks, mask_of, steps, without_masks
 
 
 def test_each_step_comes_after_what_it_depends_on():
@@ -45,3 +45,24 @@ def test_deep_graph_needs_no_recursion():
     for _ in range(1500):
         tensor = keras.ops.negative(tensor)
     assert len(steps([tensor])) == 1501
+
+
+def test_masks_that_tensors_carry_are_no_steps_of_their_own():
+    ids = keras.Input((None,), dtype="int32")
+    tensor = keras.layers.Embedding(4, 2, mask_zero=True, name="embedding")(ids)
+    assert mask_of(tensor) is not None
+    output = keras.layers.LSTM(3, name="lstm")(tensor)
+    found = steps([output])
+    assert carried_masks(found[-1]) == ["mask"]
+    kept = without_masks(found, [output])
+    assert len(kept) == len(found) - 1
+    assert [step.layer.name for step in kept[1:]] == ["embedding", "lstm"]
+    assert kept[-1].inputs == [tensor]
+
+
+def test_a_mask_of_another_tensor_is_a_step():
+    tensor, mask = keras.Input((4, 2)), keras.Input((4,))
+    output = keras.layers.LSTM(3)(tensor, mask=keras.ops.greater(mask, 0))
+    found = steps([output])
+    assert carried_masks(found[-1]) == []
+    assert len(without_masks(found, [output])) == len(found) == 4

@@ -10,6 +10,7 @@ import pytest
 import mtlzoo
 from mtlzoo import features, tasks, transfer, trunks
 from mtlzoo.errors import DataError, MissingExtraError, OptionError, WeightsError
+from mtlzoo.transfer._parts import trunk_stages
 from mtlzoo.trunks._pretrained._sources import _minilm
 from mtlzoo.trunks._pretrained._word_piece import WordPiece
 
@@ -37,9 +38,9 @@ def ids(*texts, **options):
     return [[PIECES[one] for one in row if one] for row in np.asarray(found)]
 
 
-def build(trunk, text=None):
+def build(trunk, text=None, name="shared_bottom"):
     return mtlzoo.build(
-        "shared_bottom",
+        name,
         inputs={"review": text or features.Text()},
         tasks=[tasks.Binary("kind"), tasks.Ordinal("rating", 5)],
         trunk=trunk,
@@ -132,9 +133,7 @@ def test_works_on_texts_from_words_to_predictions(tmp_path, small):
         ("*/attention_norm", {"block_1.attention_norm", "block_2.attention_norm"}),
     ],
 )
-def test_a_part_of_it_is_trained_also_on_cached_features(
-    tmp_path, small, choice, trained
-):
+def test_parts_are_chosen_for_training(small, choice, trained):
     model = build(trunks.Pretrained("minilm_l6", choice, weights=None))
     layers = {
         layer.name.removeprefix("trunk.")
@@ -142,18 +141,33 @@ def test_a_part_of_it_is_trained_also_on_cached_features(
         if layer.name.startswith("trunk.") and layer.trainable_variables
     }
     assert layers == trained
+
+
+def test_the_last_block_is_trained_on_cached_features(tmp_path, small):
+    model = build(trunks.Pretrained("minilm_l6", "stage:block_2", weights=None))
     before = model.predict(X, verbose=0)
     cached = transfer.cache_features(
         model, (X, Y), tmp_path / "features", batch_size=2, progress=False
     )
-    heads = transfer.head_model(model)
-    for task, found in heads.predict(cached.x, verbose=0).items():
+    top = transfer.head_model(model)
+    for task, found in top.predict(cached.x, verbose=0).items():
         np.testing.assert_allclose(found, before[task], atol=1e-5)
-    heads.fit(cached.batches(4), epochs=2, verbose=0)
+    top.fit(cached.batches(4), epochs=2, verbose=0)
     after = model.predict(X, verbose=0)
-    for task, found in heads.predict(cached.x, verbose=0).items():
+    for task, found in top.predict(cached.x, verbose=0).items():
         np.testing.assert_allclose(found, after[task], atol=1e-5)
         assert np.abs(found - before[task]).max() > 1e-6
+
+
+def test_its_blocks_are_stages_that_architectures_mix(tmp_path, small):
+    model = build(trunks.Pretrained("minilm_l6", weights=None), name="cross_stitch")
+    assert list(trunk_stages(model)) == ["embeddings", "block_1", "block_2"]
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    expected = again.predict(X, verbose=0)
+    alone = again.predict({"review": X["review"][1:2]}, verbose=0)
+    for task, found in alone.items():  # padding is read nowhere
+        np.testing.assert_allclose(found, expected[task][1:2], atol=1e-5)
 
 
 def test_refuses(monkeypatch, tmp_path):

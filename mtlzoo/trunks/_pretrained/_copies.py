@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from mtlzoo import _trainable
-from mtlzoo._graph import Step
+from mtlzoo._graph import Step, carried_masks
 from mtlzoo.errors import WeightsError
 
 
@@ -37,6 +37,8 @@ def lay(
             continue
         layer = copies.get(id(original)) or copy(original, name_of(original.name))
         positional, named = step.arguments.fill_in(values)
+        for mask in carried_masks(step):
+            del named[mask]
         try:
             outputs = keras.tree.flatten(layer(*positional, **named))
         except (TypeError, ValueError) as error:

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from mtlzoo._graph import Step, steps
+from mtlzoo._graph import Step, steps, without_masks
 from mtlzoo.errors import WeightsError
 from mtlzoo.trunks._base import Features
 from mtlzoo.trunks._pretrained._base import Base
@@ -29,7 +29,8 @@ class Network:
         self.base = base
         self._weights = weights
         wanted = base.outputs or _by_kind(base.model)
-        self._steps = steps(list(wanted.values()))
+        # Layers carry masks along, so these are no second tensor between two stages.
+        self._steps = without_masks(steps(list(wanted.values())), wanted.values())
         places = cuts(self._steps, list(wanted.values()))
         self._outputs = _with_maps(wanted, places)
         # The end derives the features, so none of them may lie before its cut.

@@ -74,8 +74,8 @@ def minilm_l6(rest: str, request: Request) -> Base:
 
     A Transformer of six blocks with BERT's tokenizer, which is part of the model. The
     pooled features are the mean over the word pieces, before they are scaled to length
-    1. Parts of it can be chosen for training; to architectures that mix networks
-    between stages it is one piece, since the mask runs beside all blocks.
+    1. Its stages are `block_1` to `block_6`: `trainable="stage:block_6"` trains the
+    last, and architectures mix networks between them.
 
     Its one argument is `length`, how many pieces are read of a text: 128 by default and
     at most 512.
