@@ -12,6 +12,7 @@ from mtlzoo.sharing._experts import (
     Mixture,
     check_at_least,
     expert_names,
+    mix,
 )
 from mtlzoo.sharing._features import FeatureSharing, Layers, check_units
 
@@ -43,7 +44,7 @@ class ExpertSum(keras.layers.Layer):
             )
 
     def call(self, inputs: Any) -> Any:
-        total = inputs if inputs.shape[-2] == 1 else ops.matmul(self.weight, inputs)
+        total = inputs if inputs.shape[-2] == 1 else mix(inputs, self.weight)
         return ops.squeeze(total, -2)
 
     def compute_output_shape(self, input_shape: Any) -> Any:

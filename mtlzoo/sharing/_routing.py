@@ -10,6 +10,7 @@ from mtlzoo.sharing._experts import (
     apply_all,
     check_at_least,
     expert_names,
+    mix,
     per_slice,
 )
 from mtlzoo.sharing._features import FeatureSharing, Layers, check_units
@@ -101,7 +102,7 @@ class Connections(Readable, keras.layers.Layer):
             self.add_loss(self.sparsity * ops.sum(ops.sigmoid(shifted)))
         weights = ops.cast(self.open(training), self.compute_dtype)
         if self.units is None:
-            outputs = ops.matmul(weights, inputs)
+            outputs = mix(inputs, weights)
         else:
             outputs = self._transform(inputs, weights)
         return outputs if self.num_outputs is not None else ops.squeeze(outputs, -2)

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import mtlzoo
 from mtlzoo.errors import OptionError
-from mtlzoo.sharing._experts import ExpertBank, Gate, Mixture
+from mtlzoo.sharing._experts import ExpertBank, Gate, Mixture, mix
 from mtlzoo.sharing._routing import Connections
 
 X = np.random.default_rng(0).normal(size=(4, 6)).astype("float32")
@@ -172,3 +172,16 @@ def test_wrong_options_are_refused(name, options, message):
         mtlzoo.build(
             name, inputs={"x": (3,)}, tasks=[mtlzoo.tasks.Binary("a")], **options
         )
+
+
+@pytest.mark.parametrize("count", [1, 4, 5])
+@pytest.mark.parametrize("rows", [(3,), (2, 3)], ids=str)
+def test_sums_of_few_and_many_experts(count, rows):
+    rng = np.random.default_rng(0)
+    gate = rng.normal(size=(*rows, count)).astype("float32")
+    experts = rng.normal(size=(*rows, count, 2)).astype("float32")
+    expected = np.einsum("...e,...eu->...u", gate, experts)
+    np.testing.assert_allclose(Mixture()([gate, experts]), expected, rtol=1e-4)
+    weights = rng.normal(size=(2, count)).astype("float32")
+    expected = np.einsum("oe,...eu->...ou", weights, experts)
+    np.testing.assert_allclose(mix(experts, weights), expected, rtol=1e-4, atol=1e-6)
