@@ -69,6 +69,22 @@ def call(step: Step, values: dict[int, Any], *, training: bool) -> list[Any]:
     return list(keras.tree.flatten(operation(*positional, **named)))
 
 
+def repeat(steps: Iterable[Step], values: dict[int, Any]) -> None:
+    """Call the layers of steps again, on other symbolic tensors.
+
+    Args:
+        steps: of `steps`, each after those that it depends on.
+        values: the tensors to call them on, by the id of the original ones; what the
+            steps give is added.
+    """
+    for step in steps:
+        if isinstance(step.layer, keras.layers.InputLayer):
+            continue
+        positional, named = step.arguments.fill_in(values)
+        outputs = keras.tree.flatten(step.layer(*positional, **named))
+        values |= dict(zip(map(id, step.outputs), outputs, strict=True))
+
+
 def is_plain_functional(layer: Any, step: Step) -> bool:
     """Whether a layer is a functional model, called on the structure it was made for.
 

@@ -213,9 +213,14 @@ def _plugin_points() -> tuple[importlib.metadata.EntryPoint, ...]:
 def unknown_name(noun: str, name: object, known: Iterable[str]) -> str:
     """Return the message for an unknown name: what is close, and what there is."""
     known = sorted(known)
-    close = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
-    hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+    hint = did_you_mean(name, known)
     return f"There is no {noun} {name!r}.{hint} Known: {', '.join(known) or 'none'}."
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Return the sentence that offers close names, after a space; empty for none."""
+    close = difflib.get_close_matches(str(name), list(known), n=3, cutoff=0.5)
+    return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
 def _first_line(doc: str | None) -> str:

@@ -1,10 +1,10 @@
-import difflib
 import fnmatch
 import re
 from collections.abc import Iterable, Sequence
 
 import keras
 
+from mtlzoo._registry import did_you_mean
 from mtlzoo._trainable._places import Place
 from mtlzoo._trainable._stages import NORMALIZATIONS, stages
 from mtlzoo.errors import OptionError, UnknownNameError
@@ -138,7 +138,7 @@ def _nothing(places: Sequence[Place], text: str) -> str:
         ends = range(1, len(parts) + 1)
         known |= dict.fromkeys("/".join(parts[:end]) for end in ends)
         known |= dict.fromkeys(parts)
-    hint = _close(text.removesuffix("/*"), known)
+    hint = did_you_mean(text.removesuffix("/*"), known)
     shown = ", ".join(place.path for place in places[:8])
     more = f" and {len(places) - 8} more" if len(places) > 8 else ""
     return f"Nothing matches {text!r}.{hint} There is: {shown}{more}."
@@ -146,10 +146,5 @@ def _nothing(places: Sequence[Place], text: str) -> str:
 
 def _no_stage(places: Sequence[Place], name: str) -> str:
     known = stages(places)
-    hint = _close(name, known)
+    hint = did_you_mean(name, known)
     return f"There is no stage {name!r}.{hint} Stages: {', '.join(known) or 'none'}."
-
-
-def _close(text: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(text, known, n=3, cutoff=0.5)
-    return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""

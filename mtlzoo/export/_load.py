@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from mtlzoo._registry import unknown_name
 from mtlzoo.errors import DataError, ExportError, UnknownNameError
+from mtlzoo.export._operations import know_text_operations
 from mtlzoo.export._scan import scan
 from mtlzoo.export._versions import versions
 
@@ -70,12 +71,7 @@ class ExportedModel:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        graph = tf.Graph()
-        with quiet(), graph.as_default():
-            self._session = tf.compat.v1.Session(graph=graph)
-            meta_graph = tf.compat.v1.saved_model.load(
-                self._session, [tf.saved_model.SERVING], str(folder)
-            )
+        self._session, meta_graph = _open(str(folder))
         self._signatures = {
             name: signature
             for name, signature in meta_graph.signature_def.items()
@@ -142,6 +138,23 @@ class ExportedModel:
 
     def __repr__(self) -> str:
         return f"ExportedModel({str(self.folder)!r})"
+
+
+def _open(folder: str) -> tuple[Any, Any]:
+    """Return a session in which a SavedModel is loaded, and what it is."""
+    graph = tf.Graph()
+    with quiet(), graph.as_default():
+        session = tf.compat.v1.Session(graph=graph)
+        try:
+            meta_graph = tf.compat.v1.saved_model.load(
+                session, [tf.saved_model.SERVING], folder
+            )
+        except tf.errors.NotFoundError:  # of an operation, among others
+            session.close()
+            if know_text_operations():
+                return _open(folder)
+            raise
+    return session, meta_graph
 
 
 def _specs(tensors: Mapping[str, Any]) -> dict[str, tf.TensorSpec]:

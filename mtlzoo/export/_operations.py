@@ -1,6 +1,9 @@
 """Which operations of TensorFlow only compute, and which may do more than that."""
 
+import importlib
+import importlib.util
 import re
+import sys
 from collections.abc import Iterable
 
 from tensorflow.python.framework import op_def_registry
@@ -31,6 +34,7 @@ _STATE_OF_THE_MODEL = re.compile(
     |Multinomial|TruncatedNormal|ParameterizedTruncatedNormal
     |SampleDistortedBoundingBox(?:V2)?
     |(?:All|LearnedUnigram|LogUniform|ThreadUnsafeUnigram|Uniform)CandidateSampler
+    |Sentencepiece(?:Op|TokenizeOp)
     """,
     re.VERBOSE,
 )
@@ -49,8 +53,23 @@ def only_computes(name: str, functions: Iterable[str]) -> bool:
         functions: names of the functions of the model, which may be called so, too.
     """
     definition = op_def_registry.get(name)
+    if definition is None and name not in functions and know_text_operations():
+        definition = op_def_registry.get(name)
     if definition is None:  # an operation of someone's own, in a library that is loaded
         return name in functions
     if definition.is_stateful:
         return _STATE_OF_THE_MODEL.fullmatch(name) is not None
     return _STATELESS_BUT_FILES.fullmatch(name) is None
+
+
+def know_text_operations() -> bool:
+    """Let TensorFlow know the operations of TensorFlow Text, which the server knows.
+
+    Returns:
+        Whether that is new: they weren't known, and their package is installed.
+    """
+    package = "tensorflow_text"
+    if package in sys.modules or importlib.util.find_spec(package) is None:
+        return False
+    importlib.import_module(package)
+    return True

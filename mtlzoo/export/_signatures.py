@@ -29,11 +29,12 @@ class Servable(tf.Module):
             for variable in signature.graph.variables
         }
         self.weights = list(captured.values())
+        resources = (tf.saved_model.experimental.TrackableResource, tf.Module)
         self.tables = [
             value
             for layer in model._flatten_layers()
             for value in vars(layer).values()
-            if isinstance(value, tf.saved_model.experimental.TrackableResource)
+            if isinstance(value, resources)
         ]
 
 

@@ -8,7 +8,7 @@ import keras
 
 from mtlzoo import _trainable
 from mtlzoo._bundles import fingerprint, weights_by_key
-from mtlzoo._graph import Step, mask_of, steps
+from mtlzoo._graph import Step, mask_of, repeat, steps
 from mtlzoo._toggled import take_state
 from mtlzoo.balancing import Aggregator
 from mtlzoo.balancing._prepare import shared_part
@@ -107,10 +107,7 @@ def head_model(model: MultiTaskModel) -> MultiTaskModel:
     for name, mask in parts.masks.items():
         masked = Masked(name=f"{name}_masked")(inputs[name], mask=inputs[mask])
         values[id(parts.features[name])] = masked
-    for step in parts.learned:
-        positional, named = step.arguments.fill_in(values)
-        outputs = keras.tree.flatten(step.layer(*positional, **named))
-        values |= dict(zip(map(id, step.outputs), outputs, strict=True))
+    repeat(parts.learned, values)
     made = MultiTaskModel(
         inputs,
         {name: values[id(tensor)] for name, tensor in model.output.items()},

@@ -25,6 +25,8 @@ class Pretrained(Trunk):
     | `"efficientnet_lite0.imagenet"` | a bundle of `mtlzoo.list_pretrained()` |
     | `Path("bundles/mmoe.adult/1")` | a bundle in a folder |
     | `"keras.applications/MobileNetV2"` | a model of Keras, trained on ImageNet |
+    | `"keras_hub/resnet_18_imagenet"` | a preset of keras_hub, for images or texts |
+    | `Path("presets/bert")` | a preset in a folder |
     | `"minilm_l6"` | sentences to 384 numbers; a package has its weights |
     | `"efficientnet_lite0"` | any trunk by name, with `weights=` of a file |
     | `Path("model.keras")`, a `keras.Model` | a saved or living model |

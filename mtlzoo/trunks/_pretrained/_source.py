@@ -56,12 +56,14 @@ def _source_of_path(path: Path) -> str:
         return "keras_file"
     if path.is_dir() and list(path.glob("**/bundle.json")):
         return "bundle"
+    if (path / "config.json").is_file():
+        return "keras_hub"
     if path.name.endswith(".weights.h5"):
         raise WeightsError(
             f"{str(path)!r} holds weights alone. Name the network that they belong to: "
             f"Pretrained('keras.applications/MobileNetV2', weights={str(path)!r})."
         )
     raise WeightsError(
-        f"There is no base at {str(path)!r}. A base on the disk is a .keras file or "
-        "the folder of a bundle."
+        f"There is no base at {str(path)!r}. A base on the disk is a .keras file, "
+        "the folder of a bundle, or that of a preset of keras_hub."
     )
