@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import mtlzoo
-from mtlzoo import balancing, features, heads, tasks, trunks
+from mtlzoo import features, tasks, trunks
 from mtlzoo.datasets import Dataset, interleave, joint
 from mtlzoo.errors import DataError, TaskError, UnknownNameError
 
@@ -343,79 +343,6 @@ class TestRefusals:
         made = interleave({"three": series(3), "five": series(5)})
         with pytest.raises(DataError, match=r"'s' have different shapes.*\(3, 2\), "):
             made.train  # noqa: B018
-
-
-GROUPS = [
-    "shared_bottom",
-    "mmoe",
-    "snr_trans",
-    "cross_stitch",
-    "shared_private",
-    "film",
-    "aitm",
-    "task_attention",
-    "esmm",
-]
-"""One architecture for each row of the table in `mtlzoo.sharing`."""
-
-
-def trained(architecture, method=None, **options):
-    """Return a model after an epoch, its history, and how often its step was traced."""
-    sets = {
-        "click": numbered(40, tasks.Binary("click"), ("u", "v")),
-        "buy": numbered(8, tasks.Binary("buy"), ("u", "w")),
-    }
-    made = interleave(
-        sets,
-        sampling="alternate",
-        batches="mixed" if method else "separate",
-        batch_size=8,
-        inputs={"u": features.Numeric(mean=20.0, variance=100.0)},
-    )
-    model = mtlzoo.build(
-        architecture,
-        **made.spec,
-        trunk=trunks.MLP((4,)),
-        head=heads.Tower(()),
-        balancing=method,
-    )
-    model.compile(balancing=method, **options)
-    calls = []
-    original = model.separate_losses
-
-    def counted(*args, **kwargs):
-        calls.append(1)
-        return original(*args, **kwargs)
-
-    model.separate_losses = counted
-    history = model.fit(made.train, verbose=0).history
-    return model, history, len(calls)
-
-
-@pytest.mark.parametrize("architecture", GROUPS)
-def test_every_kind_of_architecture_trains_on_it(architecture):
-    model, history, _ = trained(architecture, run_eagerly=True)
-    assert all(np.isfinite(values).all() for values in history.values())
-    assert history["click_loss"][0] > 0
-    assert history["buy_loss"][0] > 0
-    for variable in model.trainable_variables:
-        assert np.isfinite(variable.numpy()).all(), variable.path
-
-
-@pytest.mark.parametrize(
-    ("architecture", "method"),
-    [
-        ("shared_bottom", None),
-        ("mmoe", "uncertainty"),
-        ("shared_bottom", balancing.PCGrad(gradients="parameters")),
-        ("mmoe", balancing.PCGrad(gradients="representation")),
-    ],
-)
-def test_batches_of_other_sets_are_one_trace(architecture, method):
-    model, history, traces = trained(architecture, method)
-    assert traces == 1
-    assert np.isfinite(history["loss"]).all()
-    assert all(np.isfinite(one.numpy()).all() for one in model.trainable_variables)
 
 
 class TestJoint:
