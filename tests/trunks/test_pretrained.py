@@ -114,6 +114,26 @@ def test_a_keras_model_of_other_hands(tmp_path):
     )
 
 
+def test_a_sequence_of_layers_that_was_never_called(tmp_path):
+    """Nor does a convolution that comes first refuse raw pixels."""
+    model = keras.Sequential(
+        [
+            keras.Input(PIXELS.shape[1:]),
+            keras.layers.Conv2D(4, 3, name="conv"),
+            keras.layers.GlobalAveragePooling2D(name="pool"),
+        ],
+        name="row",
+    )
+    model.save(tmp_path / "row.keras")
+    found = []
+    for base in (model, tmp_path / "row.keras"):
+        made = build(trunks.Pretrained(base, "last:1"))
+        assert made.get_layer("trunk.conv").trainable
+        found.append(pooled(made))
+    for one in found:
+        np.testing.assert_allclose(one, model.predict(PIXELS, verbose=0), atol=1e-4)
+
+
 def test_a_model_without_a_graph_is_one_layer(tmp_path):
     dense = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3)])
     made = build(trunks.Pretrained(dense))

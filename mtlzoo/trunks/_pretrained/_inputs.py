@@ -68,11 +68,16 @@ def _kind(tensor: Any) -> str:
 def _adapt(
     tensor: Any, wanted: Any, size: tuple[int, int] | None, name: str, base: Base
 ) -> Any:
-    """Give a picture the channels and the size that are asked for."""
+    """Give a picture the channels, the size and the type that are asked for."""
     if len(tensor.shape) != 4:
         return tensor
+    cast = "int" in tensor.dtype and "float" in wanted.dtype
     if size and size != tuple(tensor.shape[1:3]):
         tensor = keras.layers.Resizing(*size, name=f"{name}.resize")(tensor)
+    if cast:
+        # A convolution that comes first refuses whole numbers, and what is resized is
+        # as whole as it was, whatever Keras says of its type.
+        tensor = keras.layers.Rescaling(1.0, name=f"{name}.pixels")(tensor)
     channels, expected = tensor.shape[-1], wanted.shape[-1]
     if channels == 1 and expected == 3:
         return keras.layers.Concatenate(name=f"{name}.colour")([tensor] * 3)
