@@ -21,7 +21,7 @@ def outputs_by_task(model: keras.Model, tasks: Sequence[Task]) -> dict[str, Any]
         TaskError: the outputs don't match the tasks.
     """
     names = [task.name for task in tasks]
-    outputs = getattr(model, "output", None)
+    outputs = _output(model)
     if isinstance(outputs, list | tuple) and len(outputs) == len(tasks):
         outputs = dict(zip(names, outputs, strict=True))
     elif isinstance(outputs, keras.KerasTensor) and len(tasks) == 1:
@@ -33,3 +33,9 @@ def outputs_by_task(model: keras.Model, tasks: Sequence[Task]) -> dict[str, Any]
             f"Tasks: {names}. Outputs of {model.name!r}: {found}."
         )
     return {name: outputs[name] for name in names}
+
+
+def _output(model: Any) -> Any:
+    if isinstance(model, keras.Sequential):  # it has an `output` only once it is called
+        return model.outputs[0] if model.built else None
+    return getattr(model, "output", None)

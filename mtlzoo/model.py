@@ -12,7 +12,7 @@ from mtlzoo._step import TrainingStep
 from mtlzoo._toggled import follow, hold, trained
 from mtlzoo.balancing._hooks import with_epoch_hooks
 from mtlzoo.balancing._prepare import prepare
-from mtlzoo.errors import LabelError
+from mtlzoo.errors import LabelError, TaskError
 from mtlzoo.sharing._report import sharing_report
 from mtlzoo.tasks import Task, change_tasks, check_tasks
 
@@ -112,7 +112,17 @@ class MultiTaskModel(TrainingStep, keras.Model):
                 plain sum of the weighted losses.
             jit_compile: whether to use XLA; on a CPU it makes convolutions slower.
             **kwargs: other arguments of `keras.Model.compile`.
+
+        Raises:
+            TaskError: the model has no tasks.
         """
+        if not self.tasks:
+            raise TaskError(
+                f"{self.name!r} has no tasks to train. keras.models.clone_model leaves "
+                "them out: copy a model by type(model).from_config(model.get_config()),"
+                " which makes new weights, too. To make one, give them: "
+                "MultiTaskModel(inputs, outputs, tasks=[...])."
+            )
         changes = {"loss": loss, "loss_weight": loss_weights, "metrics": metrics}
         self.tasks = change_tasks(self.tasks, changes)
         self._weighted_metrics = {**(weighted_metrics or {})}

@@ -369,6 +369,18 @@ class TestFromFunctional:
             atol=1e-6,
         )
 
+    def test_a_sequential_model_is_one_task(self):
+        layers = [keras.Input((4,), name="a"), keras.layers.Dense(1, "sigmoid")]
+        made = MultiTaskModel.from_functional(
+            keras.Sequential(layers), [tasks.Binary("click")]
+        )
+        x, y = two_task_data()
+        made.fit({"a": x["a"]}, {"click": y["click"]}, verbose=0)
+        with pytest.raises(TaskError, match="one output a task"):
+            MultiTaskModel.from_functional(
+                keras.Sequential(layers[1:]), [tasks.Binary("click")]
+            )
+
     @pytest.mark.parametrize(
         "names", [["click"], ["click", "sale"], ["click", "buy", "more"]]
     )
@@ -377,6 +389,19 @@ class TestFromFunctional:
             MultiTaskModel.from_functional(
                 plain_keras(), [tasks.Binary(name) for name in names]
             )
+
+
+@pytest.mark.parametrize("method", [None, "uncertainty", "pcgrad"])
+def test_a_clone_of_keras_is_refused_for_its_lack_of_tasks(method):
+    model = two_task_model(balancing=method)
+    with pytest.raises(TaskError, match=r"no tasks to train.*from_config\(model.get_c"):
+        keras.models.clone_model(model)
+    # What the message says to do.
+    copy = type(model).from_config(model.get_config())
+    copy.compile(balancing=method)
+    x, y = two_task_data()
+    copy.fit(x, y, verbose=0)
+    assert copy.tasks == model.tasks
 
 
 def test_compile_refuses_unknown_tasks():

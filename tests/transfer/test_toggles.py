@@ -1,6 +1,10 @@
 """What is frozen stays, what is freed learns, whenever it was said."""
 
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -333,6 +337,22 @@ def test_what_only_helps_to_train_is_no_part_of_the_trunk():
     assert all(path.startswith("trunk/dense") for path in named)
     parts = [row.part for row in transfer.trainable_report(adapted).rows]
     assert parts == ["trunk", "heads/click", "heads/buy", "adapt"]
+
+
+@pytest.mark.slow
+def test_toggles_take_effect_on_replicas():
+    """After compile and inside `fit`, with two devices that train in step."""
+    script = Path(__file__).with_name("toggled_replicas.py")
+    paths = [str(script.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert len(done.stdout.splitlines()) == 4
 
 
 class TestReport:

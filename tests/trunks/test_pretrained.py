@@ -144,6 +144,25 @@ def test_a_model_without_a_graph_is_one_layer(tmp_path):
     np.testing.assert_allclose(pooled(again), pooled(made), atol=1e-5)
 
 
+@pytest.mark.parametrize("known", ["by its input", "by build"])
+def test_a_sequential_model_that_was_never_called(known):
+    """It has a graph as soon as it knows its input, and then it has stages."""
+    layers = [
+        keras.layers.Conv2D(4, 3, name="conv_1"),
+        keras.layers.Conv2D(6, 3, name="conv_2"),
+    ]
+    if known == "by its input":
+        base = keras.Sequential([keras.Input((32, 32, 3)), *layers])
+    else:
+        base = keras.Sequential(layers)
+        base.build((None, 32, 32, 3))
+    made = build(trunks.Pretrained(base, "stage:conv_2"), "cross_stitch")
+    stitches = [one.name for one in made.layers if "sharing.stitch" in one.name]
+    assert len(stitches) == 2 * 2
+    copied = made.get_layer("trunk.sharp.conv_1").get_weights()[0]
+    np.testing.assert_array_equal(copied, base.get_weights()[0])
+
+
 def test_every_application_is_scaled_as_keras_says():
     """Pixels from 0 to 255 in, whatever the network was trained on."""
     for name, module in [("ResNet50", "resnet"), ("MobileNetV2", "mobilenet_v2")]:
@@ -435,6 +454,18 @@ def test_refuses_trunks_that_are_several():
         build(trunks.Pretrained(taught(architecture="single_task")))
     with pytest.raises(WeightsError, match=r"mixed halfway: 'trunk\.\w+\.conv_2'"):
         build(trunks.Pretrained(taught(architecture="cross_stitch")))
+
+
+def test_refuses_layers_that_keras_can_not_make_anew():
+    class Mine(keras.layers.Layer):
+        def call(self, inputs):
+            return inputs
+
+    image = keras.Input((32, 32, 3))
+    with pytest.raises(
+        WeightsError, match=r"'mine' of the base can't be made anew.*@k"
+    ):
+        build(trunks.Pretrained(keras.Model(image, Mine(name="mine")(image))))
 
 
 def test_refuses_outputs_that_are_no_features():

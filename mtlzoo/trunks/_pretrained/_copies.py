@@ -9,6 +9,7 @@ import keras
 from mtlzoo import _trainable
 from mtlzoo._graph import Step, carried_masks
 from mtlzoo.errors import WeightsError
+from mtlzoo.trunks._pretrained._weights_file import first_line
 
 
 def lay(
@@ -62,6 +63,9 @@ def copy(operation: Any, name: str) -> Any:
     """Return a new layer or operation of the same config, not built yet.
 
     A layer that computes in float32 follows the precision policy of the day.
+
+    Raises:
+        WeightsError: Keras can't make it from its config.
     """
     if not isinstance(operation, keras.layers.Layer):
         config = {**operation.get_config(), "name": name}
@@ -71,7 +75,15 @@ def copy(operation: Any, name: str) -> Any:
     policy = keras.config.dtype_policy()
     if operation.dtype_policy.name == "float32" and policy.name != "float32":
         config["config"]["dtype"] = keras.saving.serialize_keras_object(policy)
-    return keras.saving.deserialize_keras_object(config)
+    try:
+        return keras.saving.deserialize_keras_object(config)
+    except (TypeError, ValueError) as error:
+        raise WeightsError(
+            f"The layer {operation.name!r} of the base can't be made anew from its "
+            f"config: {first_line(error)} A class of one's own is registered by "
+            "@keras.saving.register_keras_serializable(), and its get_config names the "
+            "arguments that it takes."
+        ) from error
 
 
 def fill(layer: Any, original: Any, *, weights: bool) -> None:

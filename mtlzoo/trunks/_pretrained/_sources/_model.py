@@ -51,6 +51,9 @@ def keras_file(rest: Any, request: Request) -> Base:
 def from_model(whole: Any, request: Request) -> Base:
     """Return the part of a model that is the base: the trunk, or all of it."""
     refuse_arguments(request)
+    if isinstance(whole, keras.Sequential) and whole.built:
+        # Its graph is there once it is built, its `output` only once it is called.
+        whole = keras.Model(whole.inputs, whole.outputs[0], name=whole.name)
     if not hasattr(whole, "inputs") or not getattr(whole, "outputs", None):
         whole = _nest(whole, request)
     if request.weights not in ("pretrained", None):
