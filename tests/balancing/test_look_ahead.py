@@ -134,6 +134,17 @@ def test_what_has_no_labels_is_not_known():
     np.testing.assert_array_equal(slopes, 0.0)
 
 
+def test_xla_compiles_it():
+    found = []
+    for jit_compile in (False, True):
+        model = toy(balancing.AutoLambda(learning_rate=0.01), jit_compile=jit_compile)
+        x, y = data()
+        model.fit(x, y, batch_size=32, shuffle=False, verbose=0)
+        found.append([one.numpy() for one in model.variables])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
 def test_a_batch_of_one_row_leaves_the_weights_alone():
     model = toy("auto_lambda")
     x, y = data(rows=1)
