@@ -31,6 +31,9 @@ KERAS_LAYERS = frozenset(
 
 MODELS = frozenset({"Functional", "Model", "Sequential"})
 
+NOT_WHOLE = frozenset({"mtlzoo>FrozenSavedModel"})
+"""Ours that need more than their config and weights, which is all that a bundle has."""
+
 CLASSES: dict[str, frozenset[str]] = {
     "keras": frozenset({"DTypePolicy"}) | MODELS,
     "keras.dtype_policies": frozenset({"DTypePolicy"}),

@@ -100,7 +100,8 @@ def _check_dtype(config: Any) -> None:
 
 
 def _ours() -> set[str]:
-    return {name for name in _registered() if name.startswith("mtlzoo>")}
+    ours = {name for name in _registered() if name.startswith("mtlzoo>")}
+    return ours - _allowed.NOT_WHOLE
 
 
 def _registered() -> Any:

@@ -29,6 +29,7 @@ answers are from the model's. `quantized` gives a copy with int8 weights, which
 `saved_model` exports as any other.
 """
 
+from mtlzoo._saved_models import scan
 from mtlzoo.export._converted import Converted
 from mtlzoo.export._deployment import deployment
 from mtlzoo.export._litert import litert
@@ -36,7 +37,6 @@ from mtlzoo.export._load import ExportedModel, load
 from mtlzoo.export._onnx import onnx
 from mtlzoo.export._quantized import quantized
 from mtlzoo.export._saved_model import saved_model
-from mtlzoo.export._scan import scan
 
 __all__ = [
     "Converted",

@@ -2,10 +2,10 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from mtlzoo._saved_models import versions
 from mtlzoo._staging import not_writable, publish, staging
 from mtlzoo.errors import ExportError
 from mtlzoo.export import _deployment_files as files
-from mtlzoo.export._versions import versions
 
 # What Kubernetes takes as the name of a service, once "_" is "-".
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,61}[A-Za-z0-9]|[A-Za-z]")

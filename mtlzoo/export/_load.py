@@ -8,10 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from mtlzoo._registry import unknown_name
+from mtlzoo._saved_models import know_text_operations, scan, versions
 from mtlzoo.errors import DataError, ExportError, UnknownNameError
-from mtlzoo.export._operations import know_text_operations
-from mtlzoo.export._scan import scan
-from mtlzoo.export._versions import versions
 
 
 def load(path: str | Path, *, trust: bool = False) -> "ExportedModel":

@@ -1,20 +1,10 @@
-"""The version numbers in a folder of exports, as TensorFlow Serving reads them."""
+"""The version numbers in a folder of exports, and how one is taken."""
 
-import re
 from pathlib import Path
 
+from mtlzoo._saved_models import versions
 from mtlzoo._staging import not_writable, publish
 from mtlzoo.errors import ExportError
-
-
-def versions(base: Path) -> dict[int, Path]:
-    """Return the versions in `base`, ascending. The server takes `0003` for 3."""
-    found = (
-        (int(child.name), child)
-        for child in (base.iterdir() if base.is_dir() else ())
-        if re.fullmatch(r"[0-9]+", child.name)
-    )
-    return dict(sorted(found))
 
 
 def refuse_taken(base: Path, version: int | None) -> None:

@@ -15,6 +15,7 @@ from mtlzoo.balancing._prepare import shared_part
 from mtlzoo.errors import OptionError
 from mtlzoo.model import MultiTaskModel
 from mtlzoo.transfer._masked import Masked
+from mtlzoo.trunks._pretrained._frozen import FrozenSavedModel
 
 
 class Split(NamedTuple):
@@ -202,4 +203,6 @@ def _name_of(tensor: Any, names: dict[int, str]) -> str:
 
 
 def _has_places(layer: Any) -> bool:
+    if isinstance(layer, FrozenSavedModel):
+        return True
     return isinstance(layer, keras.layers.Layer) and bool(_trainable.places(layer))

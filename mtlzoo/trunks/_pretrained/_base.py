@@ -36,12 +36,14 @@ class Base:
         outputs: the features by kind, symbolic tensors of `model`; empty for its own
             outputs, whose kinds follow from their axes.
         prefix: what the names of its layers begin with and those of copies don't.
+        frozen: whether nothing of it can be trained.
     """
 
     name: str
     model: Any
     outputs: Mapping[str, Any] = field(default_factory=dict)
     prefix: str = ""
+    frozen: bool = False
 
 
 Loader = Callable[[Request], Base]

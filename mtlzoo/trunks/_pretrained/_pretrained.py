@@ -30,6 +30,7 @@ class Pretrained(Trunk):
     | `"minilm_l6"` | sentences to 384 numbers; a package has its weights |
     | `"efficientnet_lite0"` | any trunk by name, with `weights=` of a file |
     | `Path("model.keras")`, a `keras.Model` | a saved or living model |
+    | `Path("serving/income")` | a SavedModel, frozen; `trainable=False` |
 
     Of a multi-task model the base is its trunk.
 
@@ -56,8 +57,9 @@ class Pretrained(Trunk):
             named.
         image_size: height and width to which pictures are resized inside the model;
             one number for a square. `None` takes them as they are.
-        output: the name of the layer whose output is the features; for models that end
-            in a classifier. `None` takes the output of the model.
+        output: the name of the layer whose output is the features, for models that end
+            in a classifier; of a SavedModel, that of the output. `None` takes the
+            output of the model.
         arguments: for the source, such as `{"alpha": 0.35}` for MobileNetV2.
 
     Raises:
@@ -147,7 +149,19 @@ class Pretrained(Trunk):
 
 
 def choose(base: Base, choice: Any) -> None:
-    """Freeze all of a base but what a choice names, by paths without its prefix."""
+    """Freeze all of a base but what a choice names, by paths without its prefix.
+
+    Raises:
+        OptionError: nothing of it can be trained, and something is chosen.
+    """
+    if base.frozen:
+        if choice is not False:
+            raise OptionError(
+                f"Nothing of the base {base.name!r} can be trained, as it is a "
+                "SavedModel: take it with trainable=False. Received: "
+                f"trainable={choice!r}."
+            )
+        return
     prefix = base.prefix.replace(".", "/")
     places = [
         place._replace(path=place.path.removeprefix(prefix))

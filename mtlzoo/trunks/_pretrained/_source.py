@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from mtlzoo._registry import BASES, TRUNKS
+from mtlzoo._saved_models import versions
 from mtlzoo.errors import DataError, WeightsError
 from mtlzoo.trunks._base import Trunk
 from mtlzoo.trunks._pretrained._base import Loader
@@ -58,6 +59,10 @@ def _source_of_path(path: Path) -> str:
         return "bundle"
     if (path / "config.json").is_file():
         return "keras_hub"
+    if any(
+        (one / "saved_model.pb").is_file() for one in (path, *versions(path).values())
+    ):
+        return "saved_model"
     if path.name.endswith(".weights.h5"):
         raise WeightsError(
             f"{str(path)!r} holds weights alone. Name the network that they belong to: "
@@ -65,5 +70,5 @@ def _source_of_path(path: Path) -> str:
         )
     raise WeightsError(
         f"There is no base at {str(path)!r}. A base on the disk is a .keras file, "
-        "the folder of a bundle, or that of a preset of keras_hub."
+        "or the folder of a bundle, of a preset of keras_hub or of a SavedModel."
     )

@@ -6,9 +6,9 @@ from typing import Any
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
+from mtlzoo._saved_models._operations import only_computes
+from mtlzoo._saved_models._stored_graph import StoredGraph
 from mtlzoo.errors import ExportError
-from mtlzoo.export._operations import only_computes
-from mtlzoo.export._stored_graph import StoredGraph
 
 _SAVES = re.compile(r"SaveV2|SaveSlices|Save|MergeV2Checkpoints")
 _RESTORES = re.compile(r"RestoreV2|RestoreSlice|Restore")
