@@ -28,7 +28,7 @@ model.fit(data)                           # does so, whatever was compiled befor
 
 `use_base` says it in one word: the trunk gives its features, its weights, or only its
 structure. Fine-tuning on few labels forgets less when it is held back: `regularize`, by
-`L2SP`, `DELTA` or `BSS`.
+`L2SP`, `DELTA` (`channel_weights` measure what to hold) or `BSS`.
 
 A frozen trunk gives the same features each epoch: `cache_features` computes them once,
 and `head_model` trains the heads on them, many times faster.
@@ -52,6 +52,7 @@ from mtlzoo.transfer._batch_norm import reestimate_batch_norm
 from mtlzoo.transfer._bss import BSS
 from mtlzoo.transfer._cache import cache_features
 from mtlzoo.transfer._cached import CachedFeatures
+from mtlzoo.transfer._channel_weights import channel_weights
 from mtlzoo.transfer._coral import CORAL
 from mtlzoo.transfer._dann import DANN
 from mtlzoo.transfer._delta import DELTA
@@ -80,6 +81,7 @@ __all__ = [
     "BSS",
     "cache_features",
     "CachedFeatures",
+    "channel_weights",
     "CORAL",
     "DANN",
     "DELTA",

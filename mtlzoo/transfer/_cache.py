@@ -7,13 +7,12 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from mtlzoo import _data
 from mtlzoo._staging import publish, staging
 from mtlzoo.errors import DataError
 from mtlzoo.model import MultiTaskModel
+from mtlzoo.transfer._bar import bar
 from mtlzoo.transfer._cached import FORMAT, MANIFEST, CachedFeatures, read_manifest
 from mtlzoo.transfer._column import Column
 from mtlzoo.transfer._split import dtype_of, feature_model, fingerprint_of_frozen
@@ -164,18 +163,9 @@ def _check_lengths(columns: Mapping[str, Column], *, masked: bool) -> None:
 
 def _with_bar(batches: Any, progress: bool) -> Iterator[Any]:
     total = int(batches.cardinality())
-    bar = Progress(
-        "{task.description}",
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        "batches",
-        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-        console=Console(stderr=True),
-        disable=not progress,
-    )
-    with bar:
+    with bar("batches", shown=progress) as drawn:
         known = total if total > 0 else None
-        yield from bar.track(batches, total=known, description="features")
+        yield from drawn.track(batches, total=known, description="features")
 
 
 class _Digests:

@@ -3,12 +3,13 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from networks import images, moved, values, vectors
 from toys import TASKS, data, functional
 
 import mtlzoo
-from mtlzoo import balancing, transfer
-from mtlzoo.errors import OptionError
+from mtlzoo import balancing, tasks, transfer
+from mtlzoo.errors import DataError, OptionError
 
 METHODS = {
     "l2_sp": lambda strength: transfer.L2SP(strength, head_strength=strength),
@@ -136,6 +137,119 @@ class TestDELTA:
         model, _, _ = vectors()
         with pytest.raises(OptionError, match=r"Did you mean 'trunk\.dense_1'"):
             transfer.regularize(model, transfer.DELTA(layers=["trunk.dens_1"]))
+
+
+def by_hand():
+    """Return a model that predicts `a + 2 b` and `4 b`, and one row of data."""
+    inputs = keras.Input((2,), name="x")
+    seen = keras.layers.Dense(2, use_bias=False, name="seen")(inputs)
+    outputs = {
+        "first": keras.layers.Dense(1, use_bias=False, name="first")(seen),
+        "second": keras.layers.Dense(1, use_bias=False, name="second")(seen),
+    }
+    model = mtlzoo.MultiTaskModel.from_functional(
+        keras.Model(inputs, outputs),
+        [tasks.Regression("first"), tasks.Regression("second", loss_weight=0.25)],
+    )
+    kernels = (np.eye(2), np.array([[1.0], [2.0]]), np.array([[0.0], [4.0]]))
+    model.set_weights([np.asarray(one, "float32") for one in kernels])
+    x = {"x": np.array([[1.0, 0.5]], "float32")}
+    return model, x, {"first": np.array([2.0]), "second": np.array([2.0])}
+
+
+class TestChannelWeights:
+    """What the loss rises by, each channel set to 0 in turn."""
+
+    @pytest.mark.parametrize("standardize", [False, True])
+    def test_by_hand(self, standardize):
+        model, x, y = by_hand()
+        # Without a: (2 - 1)^2 = 1. Without b: (2 - 1)^2 + 0.25 (2 - 0)^2 = 2.
+        rises = np.array([1.0, 2.0])
+        if standardize:
+            rises = np.array([-1.0, 1.0]) / 5
+        expected = 2 * np.exp(rises) / np.sum(np.exp(rises))
+        found = transfer.channel_weights(
+            model, (x, y), layers=["seen"], standardize=standardize, progress=False
+        )
+        np.testing.assert_allclose(found["seen"], expected, rtol=1e-5)
+
+    def test_rows_count_the_same_in_batches_of_any_size(self):
+        model, x, y = images()
+        found = [
+            transfer.channel_weights(model, data, batches=None, progress=False)
+            for data in (
+                (x, y),
+                tf.data.Dataset.from_tensor_slices((x, y)).batch(6),
+            )
+        ]
+        assert found[0].keys() == found[1].keys()
+        for name, weights in found[0].items():
+            assert np.mean(weights) == pytest.approx(1.0)
+            np.testing.assert_allclose(found[1][name], weights, rtol=1e-3)
+        assert "trunk.average" in found[0]
+        first = transfer.channel_weights(
+            model, (x, y), batches=1, batch_size=6, progress=False
+        )
+        assert first != found[0]
+
+    def test_labels_may_be_missing(self):
+        model, x, y = by_hand()
+        found = transfer.channel_weights(
+            model, (x, {"first": y["first"]}), layers=["seen"], progress=False
+        )
+        np.testing.assert_allclose(found["seen"], [1.0, 1.0], rtol=1e-5)
+
+    def test_the_model_stays_as_it_is(self, capsys):
+        model, x, y = images()
+        before = values(model)
+        names = [one.name for one in model.layers]
+        transfer.channel_weights(model, (x, y), layers=["trunk.average"])
+        assert not moved(model, before)
+        assert [one.name for one in model.layers] == names
+        assert "channels" in capsys.readouterr().err
+        model.fit(x, y, verbose=0)
+
+    def test_delta_counts_channels_by_them(self, tmp_path):
+        model, x, _ = by_hand()
+        delta = transfer.DELTA(0.3, weights={"seen": [0.5, 1.5]})
+        tuned = transfer.regularize(model, delta)
+        model.get_layer("seen").kernel.assign([[3.0, 0.0], [0.0, 5.0]])
+        # Features were (1, 0.5) and are (3, 2.5).
+        expected = 0.3 / 2 * (0.5 * 2.0**2 + 1.5 * 2.0**2)
+        assert penalty(tuned, x) == pytest.approx(expected, rel=1e-5)
+        tuned.save(tmp_path / "model.keras")
+        again = keras.saving.load_model(tmp_path / "model.keras")
+        assert penalty(again, x) == pytest.approx(expected, rel=1e-5)
+
+    def test_weights_of_one_are_delta_without_attention(self):
+        model, x, y = images()
+        plain = transfer.regularize(model, transfer.DELTA(0.3))
+        layers = list(transfer.channel_weights(model, (x, y), progress=False))
+        equal = {
+            name: [1.0] * model.get_layer(name).output.shape[-1] for name in layers
+        }
+        weighted = transfer.regularize(model, transfer.DELTA(0.3, weights=equal))
+        transfer.freeze(model, "batch_norm")
+        kernel = model.get_layer("trunk.stem.conv").kernel
+        kernel.assign(2.0 * kernel)
+        assert penalty(weighted, x) == pytest.approx(penalty(plain, x), rel=1e-5)
+
+    def test_what_does_not_fit_is_refused(self):
+        model, x, y = by_hand()
+        with pytest.raises(OptionError, match="has 2 channels, and there are weight"):
+            transfer.regularize(model, transfer.DELTA(weights={"seen": [1.0]}))
+        with pytest.raises(OptionError, match=r"must be those of `layers`.* of seen"):
+            transfer.DELTA(layers=["other"], weights={"seen": [1.0]})
+        with pytest.raises(OptionError, match=r"Did you mean 'seen'"):
+            transfer.channel_weights(model, (x, y), layers=["sen"])
+        with pytest.raises(DataError, match="measured with labels"):
+            transfer.channel_weights(model, x)
+        rows = tf.data.Dataset.from_tensor_slices((x, y)).batch(1).take(0)
+        with pytest.raises(DataError, match="no row in the data to measure"):
+            transfer.channel_weights(model, rows, layers=["seen"], progress=False)
+        copy = type(model).from_config(model.get_config())
+        with pytest.raises(OptionError, match=r"isn't compiled: call model.compile"):
+            transfer.channel_weights(copy, (x, y))
 
 
 class TestBSS:

@@ -64,8 +64,6 @@ def from_model(whole: Any, request: Request) -> Base:
     parts = {name.partition(".")[0] for name in names}
     if {"trunk", "representation"} <= parts:
         return trunk_of(whole, request.name)
-    if isinstance(whole, keras.Sequential):  # it has no `output` before it is called
-        whole = keras.Model(whole.inputs, whole.outputs, name=whole.name)
     return Base(request.name, whole)
 
 
