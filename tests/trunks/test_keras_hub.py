@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from mtlzoo.errors import (
     WeightsError,
 )
 from mtlzoo.export._signatures import trace_predict, write
+from mtlzoo.trunks._pretrained._hub_preset import load
 
 keras_hub = pytest.importorskip("keras_hub", reason='pip install "mtlzoo[keras_hub]"')
 # keras_hub leaves the file of a SentencePiece vocabulary to the garbage collector.
@@ -286,6 +288,8 @@ def test_another_process_answers_in_the_words_of_the_tokenizer(presets, tmp_path
 
 class TestRefuses:
     def test_unknown_names(self):
+        with pytest.raises(UnknownNameError, match="a preset 'keras_hub/resnet_18_im"):
+            build(trunks.Pretrained("resnet_18_imagenet"))
         with pytest.raises(
             UnknownNameError,
             match=r"no preset of keras_hub 'resnet_18_imagnet'. Did you mean 'resnet_1",
@@ -320,6 +324,25 @@ class TestRefuses:
             (folder / file).write_bytes(new)
         with pytest.raises(WeightsError, match=match):
             build(trunks.Pretrained(folder))
+
+    def test_damaged_downloads(self, tmp_path):
+        """As h5py finds them where keras_hub keeps what it has downloaded."""
+        path = tmp_path / "model.weights.h5"
+        path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+
+        class Network:
+            from_preset = staticmethod(lambda preset: h5py.File(path))
+
+        with pytest.raises(WeightsError, match=r"_imagenet' are damaged: .*Delete"):
+            load(Network, "resnet_18_imagenet")
+
+    def test_a_saved_text_model_without_the_extra(self, presets, tmp_path, monkeypatch):
+        read(trunks.Pretrained(presets / "bert")).save(tmp_path / "model.keras")
+        monkeypatch.setitem(sys.modules, "tensorflow_text", None)
+        with pytest.raises(
+            MissingExtraError, match="text base of keras_hub needs tens"
+        ):
+            keras.saving.load_model(tmp_path / "model.keras")
 
     def test_inputs_of_another_kind(self, presets):
         with pytest.raises(DataError, match=r"takes text \(text\). Received: photo"):

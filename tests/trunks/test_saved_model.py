@@ -211,7 +211,7 @@ class TestRefuses:
         with pytest.raises(WeightsError, match="There is no base at"):
             trunks.Pretrained(folder)
 
-    def test_what_does_more_than_compute(self, tmp_path):
+    def test_what_does_more_than_compute(self, exported, tmp_path):
         def reads(photo):
             size = tf.strings.length(tf.io.read_file("/etc/hostname"))
             return {"y": tf.reduce_mean(photo, [1, 2]) + tf.cast(size, "float32")}
@@ -219,6 +219,11 @@ class TestRefuses:
         folder = write(tmp_path / "reads", reads, photos())
         with pytest.raises(WeightsError, match=r"holds ReadFile. Such a one can't be"):
             on(folder, output=None, arguments={})
+        # Nor is it loaded from a .keras file that somebody made.
+        layer = on(exported[0]).get_layer("trunk.saved_model")
+        shutil.move(folder, tmp_path / "saved_model")
+        with pytest.raises(WeightsError, match="holds ReadFile"):
+            layer.load_assets(str(tmp_path))
 
     def test_outputs_and_batches_that_fit_nothing(self, tmp_path):
         folder = write(

@@ -22,5 +22,8 @@ def bundle(rest: Any, request: Request) -> Base:
             raise
         bundles = {entry.name for entry in _bundles.entries()}
         known = {*bundles, *TRUNKS.list(), *BASES.list()}
-        raise UnknownNameError(unknown_name("base", rest, known)) from error
+        raise UnknownNameError(
+            f"{unknown_name('base', rest, known)} A model of Keras is written "
+            "'keras.applications/MobileNetV2', a preset 'keras_hub/resnet_18_imagenet'."
+        ) from error
     return from_model(_bundles.build_model(found, _bundles.find), request)
