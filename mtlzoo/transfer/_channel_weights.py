@@ -44,8 +44,9 @@ def channel_weights(
         batches: how many batches are looked at; `None` for all.
         batch_size: rows a batch, for arrays.
         standardize: whether to divide the increases of a layer by five times their
-            standard deviation first, so that the weights differ whatever the scale of
-            the loss.
+            standard deviation first. One channel of many changes a loss by little, so
+            else the weights stay near 1: within 0.97 and 1.04 for the trunk of
+            `shared_bottom.fashion_mnist`, where standardised they are 0.4 to 5.6.
         progress: whether to draw a bar, on standard error.
 
     Returns:
