@@ -30,6 +30,7 @@ from mtlzoo.trunks import Pretrained
 
 BASE, SIZE = "efficientnet_lite0.imagenet", 64
 DATA: dict[str, tuple[list[str], dict[str, Any]]] = {
+    # One picture in ten, of each split: as many as the steps come to.
     "fashion_mnist": (["class", "group"], {"every": 10}),
     "emoji": (["category", "skin_tone"], {}),
 }
@@ -78,8 +79,8 @@ def run() -> str:
         "the running averages of batch normalisation are not yet those of a trained "
         "network, so `reestimate_batch_norm` takes them from the same "
         f"{PICTURES:,} training pictures, without labels, wherever they were trained "
-        "or are random. Accuracy on the whole test split, mean and standard deviation "
-        f"over {len(SEEDS)} seeds.",
+        "or are random. Accuracy on the test rows, mean and standard deviation over "
+        f"{len(SEEDS)} seeds.",
     ]
     return "\n".join(lines + [line for table in tables for line in ["", *table]])
 
@@ -102,7 +103,8 @@ def _tables(name: str, kept: "_Kept") -> list[str]:
     lines = [
         f"## `{name}`" + (f" with `{shown}`" if options else ""),
         "",
-        f"{data.sizes['train']:,} training rows, {data.sizes['test']:,} test rows.",
+        f"{data.sizes['train']:,} training rows, which are the 100 %; "
+        f"{data.sizes['test']:,} test rows.",
     ]
     for index, task in enumerate(data.tasks):
         lines += [
