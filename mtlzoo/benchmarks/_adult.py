@@ -1,6 +1,5 @@
 """`shared_bottom` against gradient boosting on `adult`: the same rows and columns."""
 
-import statistics
 from typing import Any
 
 import keras
@@ -8,6 +7,7 @@ import numpy as np
 
 from mtlzoo import datasets
 from mtlzoo._build import build
+from mtlzoo.benchmarks import seeds
 
 SEEDS = range(5)
 
@@ -24,10 +24,7 @@ def run() -> str:
     lines = ["| method | " + " | ".join(one.name for one in dataset.tasks) + " |"]
     lines.append("|---|" + "---|" * len(dataset.tasks))
     for name, by_task in scores.items():
-        cells = [
-            f"{statistics.mean(values):.4f} ± {statistics.stdev(values):.4f}"
-            for values in by_task.values()
-        ]
+        cells = [seeds.cell(values, ".4f") for values in by_task.values()]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

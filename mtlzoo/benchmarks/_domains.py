@@ -1,6 +1,5 @@
 """Two real domains of digits: what labels of the one are worth on the other."""
 
-import statistics
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from mtlzoo import datasets, transfer
 from mtlzoo._build import build
+from mtlzoo.benchmarks import seeds
 from mtlzoo.features import Image
 
 SEEDS = range(5)
@@ -55,10 +55,7 @@ def run() -> str:
         "|---|---|---|---|",
     ]
     for name, rows in scores.items():
-        cells = [
-            f"{statistics.mean(column):.3f} ± {statistics.stdev(column):.3f}"
-            for column in zip(*rows, strict=True)
-        ]
+        cells = map(seeds.cell, zip(*rows, strict=True))
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

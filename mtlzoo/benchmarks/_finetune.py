@@ -1,6 +1,5 @@
 """Ways to fine-tune a pretrained trunk on few labels of other classes."""
 
-import statistics
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from mtlzoo import datasets, heads, transfer
 from mtlzoo._build import build
+from mtlzoo.benchmarks import seeds
 from mtlzoo.benchmarks._source_target import pair
 from mtlzoo.tasks import Binary, Multiclass
 from mtlzoo.trunks import ResNet
@@ -62,7 +62,7 @@ def run() -> str:
     plain = [found for found, _ in scores["fine-tuned, plain"]]
     for name, rows in scores.items():
         gains = [row[0] - other for row, other in zip(rows, plain, strict=True)]
-        cells = [_spread(column) for column in (*zip(*rows, strict=True), gains)]
+        cells = map(seeds.cell, (*zip(*rows, strict=True), gains))
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -169,7 +169,3 @@ def _accuracies(model: Any, data: datasets.Dataset) -> tuple[float, float]:
         float(np.mean(found[name].argmax(axis=-1) == y[name])),
         float(np.mean((found[odd][:, 0] > 0.5) == (y[odd] > 0.5).ravel())),
     )
-
-
-def _spread(values: Any) -> str:
-    return f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}"

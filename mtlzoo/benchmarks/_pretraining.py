@@ -1,12 +1,12 @@
 """What pretraining on inputs alone is worth where labels are few."""
 
-import statistics
 from typing import Any
 
 import keras
 
 from mtlzoo import datasets, transfer
 from mtlzoo._build import build
+from mtlzoo.benchmarks import seeds
 from mtlzoo.trunks import CNN
 
 SEEDS = range(5)
@@ -71,9 +71,6 @@ def _table(name: str) -> list[str]:
             row = [float(found[f"{task}_{one}"]) for task, one in headlines.items()]
             scores.setdefault(method, []).append(row)
     for method, rows in scores.items():
-        cells = [
-            f"{statistics.mean(column):.3f} ± {statistics.stdev(column):.3f}"
-            for column in zip(*rows, strict=True)
-        ]
+        cells = map(seeds.cell, zip(*rows, strict=True))
         lines.append(f"| {method} | {' | '.join(cells)} |")
     return lines

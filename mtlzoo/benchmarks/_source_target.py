@@ -1,7 +1,6 @@
 """From a source with many labels to a target of other classes with few."""
 
 import os
-import statistics
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from mtlzoo import datasets, transfer
 from mtlzoo._build import build
+from mtlzoo.benchmarks import seeds
 from mtlzoo.datasets import Dataset
 from mtlzoo.features import Image
 from mtlzoo.tasks import Multiclass
@@ -58,10 +58,7 @@ def run() -> str:
         "|---|" + "---|" * len(LABELS),
     ]
     for name in METHODS:
-        cells = [
-            f"{statistics.mean(found):.3f} ± {statistics.stdev(found):.3f}"
-            for found in (scores[name, labels] for labels in LABELS)
-        ]
+        cells = [seeds.cell(scores[name, labels]) for labels in LABELS]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

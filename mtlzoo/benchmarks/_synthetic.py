@@ -1,7 +1,6 @@
 """Hard sharing, one gate, several gates and levels on the data of Ma et al. 2018."""
 
 import functools
-import statistics
 from typing import Any
 
 import click
@@ -10,6 +9,7 @@ import numpy as np
 
 from mtlzoo import datasets, heads, trunks
 from mtlzoo._build import build
+from mtlzoo.benchmarks import seeds
 
 CORRELATIONS = (0.5, 0.9, 1.0)
 SEEDS = range(5)
@@ -82,7 +82,7 @@ def _width(name: str, dataset: Any, parameters: int) -> int:
 
 def _cell(name: str, width: int, correlation: float) -> str:
     errors = [error(name, width, correlation, seed) for seed in SEEDS]
-    cell = f"{statistics.mean(errors):.4f} ± {statistics.stdev(errors):.4f}"
+    cell = seeds.cell(errors, ".4f")
     click.echo(f"{name}, p = {correlation:g}: {cell}", err=True)
     return cell
 

@@ -25,6 +25,7 @@ from rich.progress import (
 
 from mtlzoo import datasets, heads, transfer
 from mtlzoo._build import build
+from mtlzoo.benchmarks import seeds
 from mtlzoo.datasets import Dataset
 from mtlzoo.trunks import Pretrained
 
@@ -119,7 +120,7 @@ def _tables(name: str, kept: "_Kept") -> list[str]:
         ]
         for row in ROWS:
             cells = [
-                _spread([found[index] for found in scores[row, share]])
+                seeds.cell([found[index] for found in scores[row, share]])
                 for share in STEPS
             ]
             lines.append(f"| {row} | {' | '.join(cells)} | {rates[row]:g} |")
@@ -266,7 +267,3 @@ def _most_frequent(data: Dataset, task: str) -> float:
     (_, known), (_, held_out) = data.arrays("train"), data.arrays("test")
     labels, answers = (y[task][y[task] >= 0] for y in (known, held_out))
     return float(np.mean(answers == np.bincount(labels).argmax()))
-
-
-def _spread(values: list[float]) -> str:
-    return f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}"

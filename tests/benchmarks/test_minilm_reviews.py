@@ -5,6 +5,7 @@ import pytest
 
 import mtlzoo
 from mtlzoo.benchmarks import _minilm_reviews
+from mtlzoo.benchmarks.review_scores import scores, table
 from mtlzoo.tasks import Binary, Multiclass, Ordinal
 
 LABELS = {
@@ -38,15 +39,15 @@ def right():
 
 
 def test_scores():
-    assert list(_minilm_reviews._scores(LABELS, right()).values()) == [0, 1, 1, 1, 1]
+    assert list(scores(LABELS, right()).values()) == [0, 1, 1, 1, 1]
     wrong = {**right(), "rating": np.eye(5)[[3, 4, 4, 2]]}
-    found = _minilm_reviews._scores(LABELS, wrong)
+    found = scores(LABELS, wrong)
     assert found["rating: levels off"] == pytest.approx(5 / 4)
     assert found["rating: accuracy"] == 0.5
 
 
 def test_a_constant_is_what_is_most_frequent(data):
-    found = _minilm_reviews._scores(LABELS, _minilm_reviews._constant(data))
+    found = scores(LABELS, _minilm_reviews._constant(data))
     assert found["rating: accuracy"] == 0.5
     assert found["recommended: AUC"] == 0.5
     # A missing label counts nowhere.
@@ -61,7 +62,7 @@ def test_delta_m_is_against_each_task_alone(data):
         "base: all tasks": [worse, half],
         "constant": [right()],
     }
-    lines = _minilm_reviews._table(data, rows)
+    lines = table(data, rows)
     alone, together, constant = (
         [cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:]
     )
