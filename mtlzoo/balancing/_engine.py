@@ -13,7 +13,7 @@ from mtlzoo.balancing._batch import split_batch
 from mtlzoo.balancing._gradients import GradientSum, Rows, is_one
 from mtlzoo.balancing._prepare import shared_part, shared_variables
 from mtlzoo.balancing._shared import SharedPart
-from mtlzoo.balancing._total import replicas
+from mtlzoo.balancing._total import other_losses, replicas
 
 
 class _Pass(NamedTuple):
@@ -116,7 +116,7 @@ def _by_parameters(model: Any, part: SharedPart, data: Any, scale: Any) -> _Pass
         predictions = model(x, training=True)
         losses, present = model.separate_losses(y, predictions, sample_weight)
         scaled = [loss * scale for loss in losses]
-        penalty = _penalty(model, x)
+        penalty = other_losses(model, x)
         scaled_penalty = penalty * scale
 
     shapes = [one.shape for one in shared]
@@ -156,7 +156,7 @@ def _by_representation(model: Any, part: SharedPart, data: Any, scale: Any) -> _
         predictions, cuts = part.run(inputs, tape.watch)
         losses, present = model.separate_losses(y, predictions, sample_weight)
         scaled = [loss * scale for loss in losses]
-        penalty = _penalty(model, x)
+        penalty = other_losses(model, x)
         scaled_penalty = penalty * scale
     before, behind = [one for one, _ in cuts], [one for _, one in cuts]
 
@@ -187,13 +187,6 @@ def _by_representation(model: Any, part: SharedPart, data: Any, scale: Any) -> _
             total.add(variable, gradient)
 
     return _Pass(rows.blocks, pairs, through, tf.stack(losses), present, penalty)
-
-
-def _penalty(model: Any, x: Any) -> Any:
-    """Return the sum of the losses that layers add, as Keras counts them."""
-    if not model.losses:
-        return tf.zeros(())
-    return keras.Model.compute_loss(model, x, training=True)
 
 
 def _head_weights(

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from mtlzoo._losses import sum_over_replicas
 from mtlzoo.balancing._batch import split_batch
+from mtlzoo.balancing._total import other_losses
 
 _DISTANCE = 0.01
 """How far, in all, the variables are moved to either side to measure slopes.
@@ -132,10 +133,7 @@ def _losses(model: Any, data: Any, values: Sequence[Any]) -> tuple[Any, Any, Any
     with scope:
         predictions = model(x, training=True)
         losses, present = model.task_losses(y, predictions, sample_weight, count=False)
-        penalty = tf.zeros(())
-        if model.losses:
-            penalty = keras.Model.compute_loss(model, x, training=True)
-    return losses, present, penalty
+        return losses, present, other_losses(model, x)
 
 
 def _rate(optimizer: Any, variable: Any) -> Any:

@@ -43,6 +43,13 @@ def total_loss(
     return total(whole, present) / count
 
 
+def other_losses(model: Any, x: Any) -> Any:
+    """Return the sum of the losses that layers add, as Keras counts them."""
+    if not model.losses:
+        return ops.zeros(())
+    return keras.Model.compute_loss(model, x, training=True)
+
+
 def whole_losses(losses: Any, present: Any) -> tuple[Any, Any]:
     """Return the losses of the whole batch, and which tasks are present in it."""
     return sum_over_replicas(losses), present

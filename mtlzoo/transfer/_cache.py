@@ -8,14 +8,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mtlzoo import _data
 from mtlzoo._staging import publish, staging
 from mtlzoo.errors import DataError
 from mtlzoo.model import MultiTaskModel
 from mtlzoo.transfer._bar import bar
 from mtlzoo.transfer._cached import FORMAT, MANIFEST, CachedFeatures, read_manifest
 from mtlzoo.transfer._column import Column
+from mtlzoo.transfer._labelled import labelled_batches
 from mtlzoo.transfer._split import dtype_of, feature_model, fingerprint_of_frozen
+
+LABELS = "Features are cached with the labels that heads are trained on"
 
 
 def cache_features(
@@ -61,7 +63,10 @@ def cache_features(
     """
     features = feature_model(model)
     base = fingerprint_of_frozen(model)
-    rows = _batches(model, data, batch_size)
+    rows = labelled_batches(model, data, batch_size, LABELS)
+    spec = rows.element_spec
+    if not isinstance(spec, tuple) or len(spec) < 2 or not isinstance(spec[1], Mapping):
+        raise DataError(f"{LABELS}: give batches (x, y), with y a dict by task name.")
     folder = Path(path).absolute()
     if folder.exists():
         manifest = read_manifest(folder)
@@ -87,28 +92,6 @@ def cache_features(
         _write(made, features, rows, base, progress)
         publish(made, folder)
     return CachedFeatures(folder)
-
-
-def _batches(model: Any, data: Any, batch_size: int) -> Any:
-    if not _data.is_dataset(data):
-        parts = data if isinstance(data, tuple) else (data,)
-        x, y, sample_weight = _data.prepare(model, *parts)
-        whole = (x, y, sample_weight) if sample_weight else (x, y)
-        if y is None:
-            raise DataError(
-                "Features are cached with the labels that heads are trained on: give "
-                "(x, y), such as dataset.arrays('train')."
-            )
-        data = tf.data.Dataset.from_tensor_slices(whole).batch(batch_size)
-    else:
-        data = _data.prepare(model, data)[0]
-    spec = data.element_spec
-    if not isinstance(spec, tuple) or len(spec) < 2 or not isinstance(spec[1], Mapping):
-        raise DataError(
-            "Features are cached with the labels that heads are trained on: give "
-            "batches (x, y), with y a dict by task name."
-        )
-    return data
 
 
 def _write(

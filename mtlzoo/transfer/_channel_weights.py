@@ -7,12 +7,14 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from mtlzoo import _data
 from mtlzoo._graph import repeat, steps
 from mtlzoo.errors import DataError, OptionError
 from mtlzoo.model import MultiTaskModel
 from mtlzoo.transfer._bar import bar
 from mtlzoo.transfer._compared import compared_layers
+from mtlzoo.transfer._labelled import labelled_batches
+
+LABELS = "The worth of a channel is measured with labels"
 
 
 def channel_weights(
@@ -83,7 +85,7 @@ def channel_weights(
         )
     compared = compared_layers(model, layers)
     network, switches = _switchable(model, compared)
-    rows = _batches(model, data, batch_size)
+    rows = labelled_batches(model, data, batch_size, LABELS)
     rows = rows if batches is None else rows.take(batches)
 
     @tf.function(reduce_retracing=True)
@@ -166,20 +168,6 @@ def _each(switches: Mapping[str, Switches]) -> Iterator[tuple[str, int]]:
     for name, one in switches.items():
         for channel in range(one.channels):
             yield name, channel
-
-
-def _batches(model: MultiTaskModel, data: Any, batch_size: int) -> Any:
-    if _data.is_dataset(data):
-        return _data.prepare(model, data)[0]
-    parts = data if isinstance(data, tuple) else (data,)
-    x, y, sample_weight = _data.prepare(model, *parts)
-    if y is None:
-        raise DataError(
-            "The worth of a channel is measured with labels: give (x, y), such as "
-            "dataset.arrays('train')."
-        )
-    whole = (x, y, sample_weight) if sample_weight else (x, y)
-    return tf.data.Dataset.from_tensor_slices(whole).batch(batch_size)
 
 
 def _softmax(increases: Any, standardize: bool) -> list[float]:

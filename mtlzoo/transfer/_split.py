@@ -27,12 +27,14 @@ class Split(NamedTuple):
         features: what the frozen part gives to the rest, by name: symbolic tensors, the
             masks that they carry included.
         masks: for a feature that carries a mask, the name of that.
+        names: of the operations, by their ids; see `_names`.
     """
 
     frozen: list[Step]
     learned: list[Step]
     features: dict[str, Any]
     masks: dict[str, str]
+    names: dict[int, str]
 
 
 def split(model: MultiTaskModel) -> Split:
@@ -45,9 +47,9 @@ def split(model: MultiTaskModel) -> Split:
     learned: list[Step] = []
     behind: set[int] = set()
     cut: dict[str, Any] = {}
-    all_steps = steps(list(model.outputs))
-    names = _names(all_steps)
-    for step in all_steps:
+    graph = steps(list(model.outputs))
+    names = _names(graph)
+    for step in graph:
         # A representation is one tensor under as many names as there are tasks.
         marked = step.layer.name.startswith("representation.")
         trained = bool(getattr(step.layer, "trainable_variables", ()))
@@ -63,7 +65,7 @@ def split(model: MultiTaskModel) -> Split:
             f"Nothing of {model.name!r} is frozen from its inputs on, so its features "
             "change with each step. Freeze the trunk first: transfer.freeze(model)."
         )
-    return Split(frozen, learned, *_with_masks(cut))
+    return Split(frozen, learned, *_with_masks(cut), names)
 
 
 def feature_model(model: MultiTaskModel) -> keras.Model:
@@ -131,13 +133,12 @@ def dtype_of(tensor: Any) -> str:
 def fingerprint_of_frozen(model: MultiTaskModel) -> str:
     """Return a hash of all that the features of a model follow from."""
     parts = split(model)
-    names = _names(steps(list(model.outputs)))
     layers = {step.layer.name for step in parts.frozen}
     weights = weights_by_key(model)
     digest = hashlib.sha256()
     for step in parts.frozen:
         config = _without_flags(keras.saving.serialize_keras_object(step.layer))
-        config["config"]["name"] = names[id(step.layer)]
+        config["config"]["name"] = parts.names[id(step.layer)]
         digest.update(json.dumps(config, sort_keys=True, default=str).encode())
     digest.update(",".join(parts.features).encode())
     held = {key: one for key, one in weights.items() if key.partition("/")[0] in layers}

@@ -1,14 +1,13 @@
 """Aggregations in `fit`: the updates against gradients taken by hand."""
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scripts import lines_of
 from toys import TASKS, data, functional, toy
 
 import mtlzoo
@@ -366,17 +365,7 @@ def test_evaluating_reports_the_plain_sum_and_changes_no_state():
 
 
 def test_replicas_train_as_one_does():
-    script = Path(__file__).with_name("replicas.py")
-    paths = [str(script.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    done = subprocess.run(
-        [sys.executable, str(script)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    lines = [line.split(" ", 1) for line in done.stdout.splitlines()]
+    lines = [line.split(" ", 1) for line in lines_of("replicas.py", __file__)]
     assert len(lines) == 15
     apart = {name: float(distance) for distance, name in lines}
     assert max(apart.values()) < 1e-5, apart

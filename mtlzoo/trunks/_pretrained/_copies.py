@@ -43,8 +43,7 @@ def lay(
         try:
             outputs = keras.tree.flatten(layer(*positional, **named))
         except (TypeError, ValueError) as error:
-            reason = str(error).strip().split("\n", 1)[0]
-            raise _does_not_fit(original, reason) from error
+            raise _does_not_fit(original, first_line(error)) from error
         if id(original) not in copies and isinstance(layer, keras.layers.Layer):
             fill(layer, original, weights=weights)
         copies[id(original)] = layer
