@@ -1,13 +1,12 @@
-from collections.abc import Callable
 from typing import Any
 
 import keras
 from keras import ops
 
 from mtlzoo._registry import BALANCING
-from mtlzoo.balancing._aggregator import Aggregator, combine, mean_weights, unreduced
+from mtlzoo.balancing._aggregator import mean_weights
 from mtlzoo.balancing._solvers import project_onto_simplex
-from mtlzoo.balancing.aggregation._modo import cross_gramian
+from mtlzoo.balancing.aggregation._double_sampling import DoubleSampling
 
 _INNER_STEPS = 20
 _MOMENTUM = 0.5
@@ -15,7 +14,7 @@ _MOMENTUM = 0.5
 
 @BALANCING.register("sdmgrad", paper="Xiao et al., NeurIPS 2023", kind="aggregation")
 @keras.saving.register_keras_serializable("mtlzoo")
-class SDMGrad(Aggregator):
+class SDMGrad(DoubleSampling):
     """MGDA regularised towards the mean gradient, with true double sampling.
 
     The weights `w` minimise `||g_w + lambda g_0||^2 / 2` over the simplex, where
@@ -50,9 +49,6 @@ class SDMGrad(Aggregator):
         are carried on from batch to batch, as in the paper's algorithm.
     """
 
-    compares_batches = True
-    num_samples = 3
-
     def __init__(
         self,
         *,
@@ -69,26 +65,8 @@ class SDMGrad(Aggregator):
         self.regularization = regularization
         self.learning_rate = learning_rate
 
-    def build(self, num_tasks: int, block_sizes: Any = ()) -> None:
-        super().build(num_tasks, block_sizes)
-        self.task_weights = self.state(
-            "task_weights", (num_tasks,), initial=1.0 / num_tasks
-        )
-
-    def aggregate(
-        self,
-        jacobian: Any,
-        losses: Any,
-        present: Any,
-        reduce: Callable[[Any], Any] = unreduced,
-    ) -> tuple[list[Any], Any]:
-        first, second, third = jacobian
-        _, factors = self.normalize(losses, present)
-        scale = ops.cast(factors, "float32")
-        first, second = (self.narrowed(one, reduce) for one in (first, second))
-        cross = ops.cast(cross_gramian(first, second), "float32")
-        cross = scale[:, None] * cross * scale
-        mean = ops.cast(mean_weights(present), "float32")
+    def move(self, weights: Any, cross: Any, present: Any) -> Any:
+        mean = self._mean(present)
         # The mean of the norms, as far as independent rows tell it.
         norms = ops.sqrt(ops.abs(ops.diagonal(cross)) + 1e-4)
         cross = cross / ops.sum(norms * mean) ** 2
@@ -101,11 +79,15 @@ class SDMGrad(Aggregator):
             moved = weights - self.learning_rate * velocity
             return project_onto_simplex(moved, present), velocity
 
-        start = ops.where(present, self.task_weights, 0.0)
         weights, _ = ops.fori_loop(
-            0, _INNER_STEPS, descend, (start, ops.zeros_like(start))
+            0, _INNER_STEPS, descend, (weights, ops.zeros_like(weights))
         )
-        self.remember(self.task_weights, ops.where(present, weights, self.task_weights))
-        weights = weights + self.regularization * mean
-        weights = weights / (1.0 + self.regularization) * scale
-        return combine(third, weights), weights
+        return weights
+
+    def used(self, weights: Any, present: Any) -> Any:
+        weights = weights + self.regularization * self._mean(present)
+        return weights / (1.0 + self.regularization)
+
+    @staticmethod
+    def _mean(present: Any) -> Any:
+        return ops.cast(mean_weights(present), "float32")
