@@ -1,5 +1,6 @@
 """Every tutorial runs from start to end, and was landed with its results in it."""
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -28,6 +29,21 @@ def test_holds_its_results(path):
     assert not any(output.output_type == "error" for output in outputs)
     pictures = [one for one in outputs if "image/png" in one.get("data", {})]
     assert pictures, "a tutorial shows pictures"
+
+
+@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+def test_shows_what_matters_alone(path):
+    notebook = nbformat.read(path, as_version=4)
+    assert not any("execution" in cell.metadata for cell in notebook.cells)
+    outputs = [one for cell in notebook.cells for one in cell.get("outputs", [])]
+    texts = [
+        one.get("text", "") + one.get("data", {}).get("text/plain", "")
+        for one in outputs
+    ]
+    # Neither logs nor the folders of one machine.
+    shown = [one for one in texts if re.search(r"/tmp|/home|/root|WARN|[IWE]0000", one)]
+    assert not shown
+    assert not [one for one in outputs if one.get("name") == "stderr"]
 
 
 def test_there_are_tutorials():
