@@ -55,6 +55,14 @@ WEIGHTINGS: dict[str, Callable[[], Any]] = {
 """Those that it can give a Gramian alone."""
 
 
+class _BatchDropout(torch.nn.Module):
+    """Drops half of the channels, the same ones for the whole batch."""
+
+    def forward(self, maps: Any) -> Any:
+        shape = (1, maps.shape[1], 1, 1)
+        return torch.nn.functional.dropout(torch.ones(shape), 0.5) * maps
+
+
 class LeNet:
     """The network of the benchmark, its data, and training steps on both.
 
@@ -80,15 +88,17 @@ class LeNet:
         self._clock = clock
         self._images = torch.tensor(images).permute(0, 3, 1, 2).contiguous()
         self._labels = torch.tensor(labels)
-        convolutions: list[Any] = []
-        for before, filters in ((1, 10), (10, 20)):
-            convolutions += [nn.Conv2d(before, filters, 5), nn.ReLU(), nn.MaxPool2d(2)]
         self._trunk = nn.Sequential(
-            *convolutions, nn.Flatten(), nn.LazyLinear(50), nn.ReLU()
+            *(nn.Conv2d(1, 10, 5), nn.MaxPool2d(2), nn.ReLU()),
+            *(nn.Conv2d(10, 20, 5), _BatchDropout(), nn.MaxPool2d(2), nn.ReLU()),
+            *(nn.Flatten(), nn.LazyLinear(50), nn.ReLU()),
         )
         self._trunk(self._images)
         self._heads = nn.ModuleList(
-            nn.Sequential(nn.Linear(50, 50), nn.ReLU(), nn.Linear(50, num_classes))
+            nn.Sequential(
+                *(nn.Linear(50, 50), nn.ReLU(), nn.Dropout(0.5)),
+                nn.Linear(50, num_classes),
+            )
             for _ in range(num_tasks)
         )
         self._chunk: int | None = None
