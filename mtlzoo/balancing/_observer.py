@@ -29,28 +29,31 @@ class Observer:
 
     Args:
         model: a `MultiTaskModel`.
-
-    Attributes:
-        watching: whether the next step is watched.
     """
 
     def __init__(self, model: Any) -> None:
         count = len(model.tasks)
         with model.distribute_strategy.scope():
-            self.watching = _variable((), "bool")
+            self._watching = _variable((), "bool")
             self._weights = _variable((count,), "float32")
             self._gramian = _variable((count, count), "float32")
             self._present = _variable((count,), "bool")
-        part = shared_part(model)
-        self._shared = shared_variables(model, part)
+        self._asking: set[Any] = set()
         self._by_rows = getattr(model.balancing, "gradients", "") == "representation"
 
     # In the graph.
 
     def before_step(self, model: Any, data: Any) -> None:
         """Called before the step of a weighting: take the gradients, if watching."""
-        if isinstance(model.balancing, Weighting) and self._shared:
-            self._if_watching(lambda: self._gramian.assign(self._measure(model, data)))
+        if not isinstance(model.balancing, Weighting):
+            return
+        # Now, since what is trainable may have changed between two traces.
+        if shared := shared_variables(model, shared_part(model)):
+            self._if_watching(
+                lambda: self._gramian.assign(self._measure(model, data, shared))
+            )
+        else:
+            self._forget_gradients()
 
     def total(self, weighting: Weighting, losses: Any, present: Any) -> Any:
         """Return the total of a weighting, and keep its slope: the weights."""
@@ -79,19 +82,24 @@ class Observer:
                 together = zip(*jacobians, strict=True)
                 blocks = [sum(one) / len(jacobians) for one in together]
             self._if_watching(lambda: self._gramian.assign(reduce(gramian_of(blocks))))
+        else:
+            self._forget_gradients()
 
     def _keep(self, weights: Any, present: Any) -> None:
         self._weights.assign(tf.cast(weights, "float32"))
         self._present.assign(present)
+
+    def _forget_gradients(self) -> None:
+        self._gramian.assign(tf.fill(self._gramian.shape, float("nan")))
 
     def _if_watching(self, act: Callable[[], Any]) -> None:
         # Replicas can't talk to each other inside a branch.
         if replicas() > 1:
             act()
         else:
-            tf.cond(self.watching.value, lambda: (act(), True)[1], lambda: False)
+            tf.cond(self._watching.value, lambda: (act(), True)[1], lambda: False)
 
-    def _measure(self, model: Any, data: Any) -> Any:
+    def _measure(self, model: Any, data: Any, shared: list[Any]) -> Any:
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         scale = tf.cast(model.optimizer.scale_loss(tf.ones(())), "float32")
         changed = model.non_trainable_variables
@@ -104,36 +112,47 @@ class Observer:
             scaled = [loss * scale for loss in losses]
         for variable, value in zip(changed, before, strict=True):
             variable.assign(value)
-        shapes = [one.shape for one in self._shared]
+        shapes = [one.shape for one in shared]
         rows = Rows(len(scaled), shapes, scale, by_xla=bool(model.jit_compile))
         for task, loss in enumerate(scaled):
-            rows.write(task, tape.gradient(loss, self._shared))
+            rows.write(task, tape.gradient(loss, shared))
         return gramian_of([sum_over_replicas(block) for block in rows.blocks])
 
     # Outside the graph.
 
-    def attach(self, model: Any) -> None:
-        """Make the step of `model` write here, from the next batch on."""
-        model.balancing.observer = self
-        model.make_train_function(force=True)
+    def ask(self, who: Any, watching: bool) -> None:
+        """Ask for the next step to be watched, or no longer: it is if anyone asks."""
+        before = bool(self._asking)
+        (self._asking.add if watching else self._asking.discard)(who)
+        if bool(self._asking) != before:
+            self._watching.assign(not before)
 
     def read(self) -> tuple[Any, Any, Any]:
         """Return weights, gradient norms and cosines as last watched.
 
         Shapes `(num_tasks,)`, `(num_tasks,)` and `(num_tasks, num_tasks)`; NaN for
-        tasks without labels in that batch, and for the cosines of zero gradients.
+        tasks without labels in that batch, for gradients that overflowed, and for the
+        cosines of zero gradients.
         """
         convert = keras.ops.convert_to_numpy
         present = convert(self._present)
         both = present[:, None] & present[None]
         weights = np.where(present, convert(self._weights), np.nan)
-        gramian = np.where(both, convert(self._gramian).astype("float64"), np.nan)
-        if not self._shared:
-            gramian[:] = np.nan
+        gramian = convert(self._gramian).astype("float64")
+        gramian = np.where(both & np.isfinite(gramian), gramian, np.nan)
         norms = np.sqrt(np.maximum(np.diagonal(gramian), 0.0))
         inverse = np.where(norms > 0, 1.0 / np.where(norms > 0, norms, 1.0), np.nan)
         cosines = np.clip(inverse[:, None] * gramian * inverse, -1.0, 1.0)
         return weights, norms, cosines
+
+
+def attach(model: Any) -> Observer:
+    """Return what observes the step of `model`, from the next batch on if it is new."""
+    if model.balancing.observer is None:
+        model.balancing.observer = Observer(model)
+        model.make_train_function(force=True)
+    observer: Observer = model.balancing.observer
+    return observer
 
 
 def detach(model: Any) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from mtlzoo.errors import DataError, TaskError
+
 
 class BalancingLog(keras.callbacks.Callback):
     """Shows what the balancing does: weights, gradient norms, gradient cosines.
@@ -24,19 +26,29 @@ class BalancingLog(keras.callbacks.Callback):
     task more. The training is the same with this callback and without, and after `fit`
     the step is again the one without.
 
-    A value is NaN, and left out of means, where a task has no label in the batch, where
-    the gradient is 0, and where the tasks share nothing.
+    The losses are those that the model minimises: a task's own `loss_weight` is in its
+    gradient, and not in its weight. A value is NaN, and left out of means, where a task
+    has no label in the batch, where the gradient is 0 or overflows, and where the tasks
+    share nothing that is trained.
 
     Args:
-        every: watch the first step of each epoch, and each so many steps after it.
+        every: watch the first step of each epoch, and each so many steps after it. With
+            `steps_per_execution`, the last step of each such execution is shown.
         csv: where to write one row a watched step. A later `fit` with the same object
-            goes on with the file.
+            goes on with the file; so does another object, in another process too, with
+            a model that has been trained before: it keeps the rows of earlier steps.
         tensorboard: a folder for TensorBoard's events, `balancing/<name>` a watched
             step, such as the `log_dir` of `keras.callbacks.TensorBoard`.
 
     Attributes:
         records: one dict a watched step: `epoch` and `step`, both from 0, and the
-            values by name.
+            values by name. Steps are counted by the optimizer, over all calls of `fit`.
+
+    Raises:
+        DataError: in `fit`, the model isn't a `MultiTaskModel`, or this object has the
+            records of other tasks.
+        TaskError: in `fit`, two pairs of tasks have one name: `a` and `b_c`, `a_b` and
+            `c`.
 
     Example:
 
@@ -69,11 +81,10 @@ class BalancingLog(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         # TensorFlow's alone, as is the step that it observes.
-        from mtlzoo.balancing._observer import Observer
+        from mtlzoo.balancing._observer import attach
 
-        self._observer = Observer(self.model)
-        self._observer.attach(self.model)
-        self._step = int(self.model.optimizer.iterations)
+        self._check()
+        self._observer = attach(self.model)
         if self.tensorboard is not None:
             import tensorflow as tf
 
@@ -81,24 +92,26 @@ class BalancingLog(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._epoch, self._epoch_start = epoch, len(self.records)
+        # Not sooner: a callback may restore the optimizer when the training begins.
+        iterations = self.model.optimizer.iterations
+        self._step = int(keras.ops.convert_to_numpy(iterations))
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        watching = batch == 0 or batch - self._last >= self.every
-        if watching:
+        self._watching = batch == 0 or batch - self._last >= self.every
+        if self._watching:
             self._last = batch
-        if watching != self._watching:
-            self._observer.watching.assign(watching)
-            self._watching = watching
+        self._observer.ask(self, self._watching)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if self._watching:
-            step = self._step + self._last
+            # An epoch may end before the last execution has all of its steps.
+            last = (self.params["steps"] or math.inf) - 1
+            step = self._step + int(min(batch, last))
             values = self._values()
             self.records.append({"epoch": self._epoch, "step": step, **values})
             self._write(step, values)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._step = int(self.model.optimizer.iterations)
         records = self.records[self._epoch_start :]
         if logs is None or not records:
             return
@@ -110,23 +123,36 @@ class BalancingLog(keras.callbacks.Callback):
         from mtlzoo.balancing._observer import detach
 
         detach(self.model)
-        self._watching = False
         if self._writer is not None:
             self._writer.close()
             self._writer = None
 
-    def _values(self) -> dict[str, float]:
+    def _check(self) -> None:
+        if not hasattr(self.model, "tasks"):
+            raise DataError(
+                "BalancingLog watches a multi-task model. Received a "
+                f"{type(self.model).__name__}, which knows of no tasks. Make it one "
+                "that does: mtlzoo.MultiTaskModel.from_functional(model, tasks)."
+            )
         tasks = [task.name for task in self.model.tasks]
+        names = _names(tasks)
+        for name in names:
+            if names.count(name) > 1:
+                raise TaskError(
+                    f"Two pairs of the tasks {tasks} would be logged as {name!r}. "
+                    "Give one of these tasks another name."
+                )
+        if self.records and self.records[0].keys() - {"epoch", "step"} != set(names):
+            raise DataError(
+                "This BalancingLog has records of a model with other tasks. Make a new "
+                f"one for the tasks {tasks}."
+            )
+
+    def _values(self) -> dict[str, float]:
         weights, norms, cosines = self._observer.read()
-        values = {
-            f"{task}_weight": float(one)
-            for task, one in zip(tasks, weights, strict=True)
-        }
-        for task, one in zip(tasks, norms, strict=True):
-            values[f"{task}_gradient_norm"] = float(one)
-        for (i, task), (j, other) in itertools.combinations(enumerate(tasks), 2):
-            values[f"{task}_{other}_gradient_cosine"] = float(cosines[i, j])
-        return values
+        values = [*weights, *norms, *cosines[np.triu_indices(len(weights), 1)]]
+        names = _names([task.name for task in self.model.tasks])
+        return dict(zip(names, map(float, values), strict=True))
 
     def _write(self, step: int, values: dict[str, float]) -> None:
         if self.csv is not None:
@@ -137,15 +163,40 @@ class BalancingLog(keras.callbacks.Callback):
     def _write_row(self, row: dict[str, float]) -> None:
         path = Path(self.csv or "")
         first = len(self.records) == 1
+        kept = _rows_before(self._step, path, list(row)) if first else []
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w" if first else "a", newline="", encoding="utf-8") as file:
             writer = csv_files.DictWriter(file, list(row))
             if first:
                 writer.writeheader()
+                writer.writerows(kept)
             # An empty cell is what readers of tables take for a missing value.
             writer.writerow(
                 {name: "" if math.isnan(one) else one for name, one in row.items()}
             )
+
+
+def _names(tasks: list[str]) -> list[str]:
+    """Return the names of the values: weights, norms, cosines of the pairs."""
+    pairs = itertools.combinations(tasks, 2)
+    return [
+        *(f"{task}_weight" for task in tasks),
+        *(f"{task}_gradient_norm" for task in tasks),
+        *(f"{task}_{other}_gradient_cosine" for task, other in pairs),
+    ]
+
+
+def _rows_before(step: int, path: Path, columns: list[str]) -> list[dict[str, str]]:
+    """Return the rows that a file with these columns has of steps before `step`."""
+    if step == 0 or not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv_files.DictReader(file)
+        if reader.fieldnames != columns:
+            return []
+        # The last row of a process that was killed may be cut off.
+        whole = (row for row in reader if None not in row.values())
+        return [row for row in whole if int(row["step"]) < step]
 
 
 def _write_scalars(writer: Any, step: int, values: dict[str, float]) -> None:

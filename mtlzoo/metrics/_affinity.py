@@ -1,3 +1,4 @@
+import math
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ def affinity(
         model: a `MultiTaskModel`.
         data: a `tf.data.Dataset` of batches, `(x, y)` or `(x, y, sample_weight)`, or a
             tuple of the same as dicts of arrays.
-        learning_rate: of the step. By default that of the model's optimizer.
+        learning_rate: of the step, above 0. By default that of the model's optimizer.
         batch_size: of data given as arrays, in rows.
 
     Returns:
@@ -34,7 +35,8 @@ def affinity(
         tasks without labels.
 
     Raises:
-        DataError: the tasks share nothing, or there are no data.
+        DataError: the model knows of no tasks or they share nothing, there are no data
+            or no labels, or the rate is not above 0.
 
     Example:
 
@@ -49,17 +51,33 @@ def affinity(
     Differences from the authors' code: each lookahead is a plain gradient step, not one
     of the optimizer with its momentum, and dropout is off.
     """
+    import keras
     import tensorflow as tf  # importing this package must not
 
+    if not hasattr(model, "tasks"):
+        raise DataError(
+            "Affinity is between the tasks of a multi-task model. Received a "
+            f"{type(model).__name__}, which knows of no tasks. Make it one that does: "
+            "mtlzoo.MultiTaskModel.from_functional(model, tasks)."
+        )
     if isinstance(data, tuple):
         data = tf.data.Dataset.from_tensor_slices(data).batch(batch_size)
+    spec = getattr(data, "element_spec", None)
+    if not isinstance(spec, tuple) or len(spec) not in (2, 3):
+        raise DataError(
+            "`data` must be a tf.data.Dataset of batches, (x, y) or (x, y, "
+            "sample_weight), or a tuple of the same as dicts of arrays. Received a "
+            f"{type(data).__name__}" + (f" of {spec}." if spec is not None else ".")
+        )
     names = [task.name for task in model.tasks]
     rate = learning_rate
     if rate is None:
-        rate = float(model.optimizer.learning_rate)
+        rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+    if not 0 < rate < math.inf:
+        raise DataError(f"`learning_rate` must be above 0. Received: {rate}.")
     on_batch = tf.function(
         lambda batch: _on_batch(model, batch, rate), autograph=False
-    ).get_concrete_function(data.element_spec)
+    ).get_concrete_function(spec)
     found = [on_batch(batch).numpy() for batch in data]
     if not found:
         raise DataError("`data` must hold at least one batch. Received: none.")

@@ -27,7 +27,8 @@ def suggest_groups(
         num_groups: how many groups there may be.
 
     Raises:
-        DataError: `num_groups` is below 1, or an affinity is absent or not finite.
+        DataError: `num_groups` is below 1, there are no tasks, or an affinity is absent
+            or not finite.
 
     Example:
 
@@ -51,6 +52,8 @@ def suggest_groups(
     if num_groups < 1:
         raise DataError(f"`num_groups` must be at least 1. Received: {num_groups}.")
     tasks = list(affinity)
+    if not tasks:
+        raise DataError("`affinity` must hold at least one task. Received: none.")
     for task, row in affinity.items():
         check_same_metrics(f"`affinity[{task!r}]`", row, "`affinity`", tasks)
     effects = np.array([[affinity[i][j] for j in tasks] for i in tasks], "float64")

@@ -1,5 +1,7 @@
 """Train on one replica and on two, and print how far apart the models end.
 
+Also how far apart are what `BalancingLog` reports of both, and the affinities.
+
 Run as a script, since the number of devices is set when TensorFlow starts.
 """
 
@@ -13,7 +15,8 @@ import numpy as np
 import tensorflow as tf
 from toys import data, toy
 
-from mtlzoo import balancing
+from mtlzoo import balancing, metrics
+from mtlzoo.callbacks import BalancingLog
 
 
 def methods():
@@ -47,6 +50,18 @@ def train(method, strategy):
     return [keras.ops.convert_to_numpy(one.value) for one in model.variables]
 
 
+def watch(method, strategy):
+    x, y = data(rows=60, missing=True)
+    with strategy.scope():
+        model = toy(method)
+    log = BalancingLog(every=2)
+    model.fit(x, y, batch_size=12, epochs=2, shuffle=False, verbose=0, callbacks=[log])
+    affinity = metrics.affinity(model, (x, y))
+    values = [list(one.values()) for one in (*log.records, *affinity.values())]
+    # What isn't known here must not be known there.
+    return [np.nan_to_num(one, nan=-1e3) for one in values]
+
+
 def main():
     devices = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(
@@ -57,12 +72,18 @@ def main():
         if len(sys.argv) > 1 and sys.argv[1] not in repr(method):
             continue
         one, other = train(method, tf.distribute.get_strategy()), train(method, two)
-        # Sums over all steps are large, and rounded as such.
-        apart = max(
-            (np.abs(a - b) / np.maximum(np.abs(a), 1.0)).max()
-            for a, b in zip(one, other, strict=True)
-        )
-        print(f"{apart:.2e} {method!r}", flush=True)
+        print(f"{distance(one, other):.2e} {method!r}", flush=True)
+    for name in ("uncertainty", "mgda"):
+        one, other = watch(name, tf.distribute.get_strategy()), watch(name, two)
+        print(f"{distance(one, other):.2e} log of {name}", flush=True)
+
+
+def distance(one, other):
+    # Sums over all steps are large, and rounded as such.
+    return max(
+        (np.abs(a - b) / np.maximum(np.abs(a), 1.0)).max()
+        for a, b in zip(one, other, strict=True)
+    )
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ import tensorflow as tf
 from toys import TASKS, data, toy
 
 import mtlzoo
-from mtlzoo import balancing
+from mtlzoo import balancing, tasks
 from mtlzoo.callbacks import BalancingLog
+from mtlzoo.errors import DataError, TaskError
 
 PAIRS = [("click", "price"), ("click", "hours"), ("price", "hours")]
 
@@ -146,6 +147,110 @@ def test_the_interval_the_file_and_the_means(tmp_path):
         assert {key: float(value) for key, value in row.items()} == record
 
 
+class Stop(keras.callbacks.Callback):
+    """Interrupts the training, as Ctrl-C does."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 2:
+            raise KeyboardInterrupt
+
+
+def steps_in(path):
+    with path.open(newline="") as file:
+        return [int(one["step"]) for one in csv.DictReader(file)]
+
+
+def test_a_training_that_was_killed_goes_on_with_the_file(tmp_path):
+    """As another process does it, with a callback of its own."""
+    path = tmp_path / "balancing.csv"
+    backup = tmp_path / "backup"
+
+    def run(*more, epochs=2):
+        model = toy()
+        log = BalancingLog(every=1, csv=path)
+        fit(model, log, keras.callbacks.BackupAndRestore(backup), *more, epochs=epochs)
+        return log
+
+    class StopLater(Stop):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.epoch = epoch
+
+        def on_train_batch_end(self, batch, logs=None):
+            if self.epoch == 1:
+                super().on_train_batch_end(batch, logs)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(StopLater())
+    assert steps_in(path) == [0, 1, 2, 3, 4, 5, 6]
+    with path.open("a") as file:
+        file.write("1,7")  # what a killed process may leave of a row
+    log = run(epochs=3)
+    assert [one["step"] for one in log.records] == [4, 5, 6, 7, 8, 9, 10, 11]
+    assert steps_in(path) == list(range(12))
+    # Another training begins at step 0, and has the file to itself.
+    fit(toy(), BalancingLog(csv=path))
+    assert steps_in(path) == [0]
+    # So has one whose tasks are others.
+    path.write_text("epoch,step,other_weight\n0,0,1.0\n")
+    model = toy()
+    fit(model)
+    fit(model, BalancingLog(csv=path))
+    assert steps_in(path) == [4]
+
+
+def test_two_at_once():
+    model = toy("uncertainty")
+    often, seldom = BalancingLog(every=1), BalancingLog(every=2)
+    fit(model, often, seldom, epochs=2)
+    assert seldom.records == often.records[::2]
+    assert [one["step"] for one in often.records] == list(range(8))
+    assert all(np.isfinite(list(one.values())).all() for one in often.records)
+
+
+def test_several_steps_an_execution():
+    each, log = BalancingLog(every=1), BalancingLog(every=2)
+    fit(toy("dwa"), each, batch_size=8, epochs=2)
+    fit(toy("dwa", steps_per_execution=3), log, batch_size=8, epochs=2)
+    # Of eight steps, three executions.
+    assert [one["step"] for one in log.records] == [2, 5, 7, 10, 13, 15]
+    for one in log.records:
+        assert one == pytest.approx(each.records[one["step"]], rel=1e-4, abs=1e-6)
+
+
+def test_what_is_freed_while_the_model_trains_is_seen():
+    class Free(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                self.model.get_layer("low").trainable = True
+                self.model.make_train_function()
+
+    model = toy()
+    for name in ("low", "high"):
+        model.get_layer(name).trainable = False
+    log = BalancingLog()
+    fit(model, log, Free(), epochs=2)
+    first, second = log.records
+    assert np.isnan(first["click_gradient_norm"])
+    assert second["click_gradient_norm"] > 0
+
+
+@pytest.mark.parametrize("method", ["equal", "mgda"])
+def test_gradients_that_overflow_are_not_known(method):
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        model = toy(method)
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    x, y = data()
+    y["hours"] *= 1e4
+    log = BalancingLog()
+    model.fit(x, y, verbose=0, callbacks=[log])
+    (record,) = log.records
+    assert np.isnan(record["hours_gradient_norm"])
+    assert np.isnan(record["click_hours_gradient_cosine"])
+    assert record["click_gradient_norm"] > 0
+
+
 def test_a_task_without_labels_has_no_values(tmp_path):
     path = tmp_path / "balancing.csv"
     model = toy("equal")
@@ -177,17 +282,40 @@ def test_events_for_tensorboard(tmp_path):
 
 
 def test_after_fit_the_step_is_the_plain_one_also_after_an_interruption():
-    class Stop(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            raise KeyboardInterrupt
-
     model = toy("equal")
-    fit(model, BalancingLog())
+    fit(model, log := BalancingLog(every=2))
     assert model.balancing.observer is None
     with pytest.raises(KeyboardInterrupt):
-        fit(model, BalancingLog(), Stop())
+        fit(model, log, Stop())
     fit(model)
     assert model.balancing.observer is None
+    fit(model, log)
+    assert all(np.isfinite(list(one.values())).all() for one in log.records)
+
+
+def regressions(*names):
+    inputs = keras.Input((5,), name="age")
+    hidden = keras.layers.Dense(4)(inputs)
+    return mtlzoo.MultiTaskModel.from_functional(
+        keras.Model(inputs, {name: keras.layers.Dense(1)(hidden) for name in names}),
+        [tasks.Regression(name) for name in names],
+    )
+
+
+def test_models_that_it_can_not_watch():
+    x, y = data()
+    plain = keras.Sequential([keras.layers.Dense(1)])
+    plain.compile("sgd", "mse")
+    with pytest.raises(DataError, match="Received a Sequential, which knows of no"):
+        plain.fit(x["age"], y["price"], callbacks=[BalancingLog()], verbose=0)
+
+    labels = dict.fromkeys(("a", "b_c", "a_b", "c"), y["price"])
+    with pytest.raises(TaskError, match="as 'a_b_c_gradient_cosine'"):
+        regressions(*labels).fit(x, labels, callbacks=[BalancingLog()], verbose=0)
+
+    fit(toy(), log := BalancingLog())
+    with pytest.raises(DataError, match="records of a model with other tasks"):
+        regressions("a").fit(x, {"a": y["price"]}, callbacks=[log], verbose=0)
 
 
 def test_an_interval_of_no_steps():

@@ -88,6 +88,48 @@ def test_what_has_no_affinity():
         metrics.affinity(toy(), empty)
 
 
+@pytest.mark.parametrize("rate", [0.0, -0.1, float("nan"), float("inf")])
+def test_a_step_of_no_size(rate):
+    with pytest.raises(DataError, match="`learning_rate` must be above 0"):
+        metrics.affinity(toy(), data(), learning_rate=rate)
+
+
+def test_what_it_can_not_be_measured_with():
+    x, y = data()
+    with pytest.raises(DataError, match="Received a Sequential, which knows of no"):
+        metrics.affinity(keras.Sequential(), (x, y))
+    inputs = tf.data.Dataset.from_tensor_slices(x).batch(8)
+    for wrong in (x, [x, y], (x,), inputs):
+        with pytest.raises(DataError, match=r"`data` must be a tf.data.Dataset of"):
+            metrics.affinity(toy(), wrong)
+
+
+def test_copies_of_a_task_are_told_from_what_is_not_related():
+    keras.utils.set_random_seed(0)
+    random = np.random.default_rng(0)
+    x = random.normal(size=(2000, 10)).astype("float32")
+    one, other = np.tanh(x @ random.normal(size=(10, 2))).T.astype("float32")
+    labels = {"one": one, "noise": random.normal(size=2000), "copy": one, "two": other}
+    model = mtlzoo.build(
+        "shared_bottom",
+        inputs={"x": (10,)},
+        tasks=[mtlzoo.tasks.Regression(name) for name in labels],
+        trunk=mtlzoo.trunks.MLP((16,)),
+        head=mtlzoo.heads.Tower(()),
+        optimizer=keras.optimizers.Adam(0.01),
+    )
+    model.fit({"x": x}, labels, epochs=2, batch_size=64, verbose=0)
+    found = metrics.affinity(model, ({"x": x}, labels), learning_rate=0.01)
+    related = min(found["one"]["copy"], found["copy"]["one"])
+    others = [
+        found[i][j]
+        for i, j in itertools.permutations(labels, 2)
+        if {i, j} != {"one", "copy"}
+    ]
+    assert related > 5 * max(others)
+    assert ["one", "copy"] in metrics.suggest_groups(found, 3)
+
+
 def test_importing_the_package_does_not_load_tensorflow():
     code = "import sys, mtlzoo.metrics; assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -139,6 +181,8 @@ def test_many_tasks_that_form_blocks():
 
 
 def test_groups_of_what_cannot_be_grouped():
+    with pytest.raises(DataError, match="`affinity` must hold at least one task"):
+        metrics.suggest_groups({}, 2)
     found = table(np.zeros((3, 3)))
     with pytest.raises(DataError, match="`num_groups` must be at least 1"):
         metrics.suggest_groups(found, 0)
