@@ -10,7 +10,7 @@ class StepTime(keras.callbacks.Callback):
 
     Attributes:
         seconds: the median of a step, or of the first epoch's last half of steps if
-            there was but one epoch; 0 before any.
+            there was but one epoch; 0 if that has no step but the first.
 
     Example:
 
@@ -30,7 +30,7 @@ class StepTime(keras.callbacks.Callback):
 
     @property
     def seconds(self) -> float:
-        times = self._later or self._first[len(self._first) // 2 :]
+        times = self._later or self._first[(len(self._first) + 1) // 2 :]
         return statistics.median(times) if times else 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:

@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from mtlzoo._staging import not_writable, staging
 from mtlzoo.cli import _run
 from mtlzoo.cli._flops import forward_flops
 from mtlzoo.cli._output import say
@@ -44,31 +46,70 @@ def make_cells(
     ]
 
 
-def leave_out(
-    cells: list[Settings], folder: Path, named: Iterable[str]
-) -> list[Settings]:
-    """Return the cells whose architectures take the data, and say which ones don't.
+def check_records(cells: Iterable[Settings], folder: Path) -> None:
+    """Refuse a folder with records that aren't of these cells, before any training.
 
     Raises:
-        MTLZooError: one that doesn't was called for by name, not by a wildcard.
+        DataError: a file holds the result of other settings, or can't be read.
+        ExportError: the folder can't be written.
+    """
+    for settings in cells:
+        _recorded(settings, folder)
+    with staging(folder):
+        pass
+
+
+def leave_out(
+    cells: list[Settings],
+    folder: Path,
+    named_architectures: Collection[str],
+    named_balancings: Collection[str],
+) -> list[Settings]:
+    """Return the cells whose architectures take the data and can be balanced so.
+
+    It says which ones are left out.
+
+    Raises:
+        MTLZooError: one that was called for by name, not by a wildcard.
     """
     from mtlzoo import _data
+    from mtlzoo._registry import BALANCING
 
-    proven = {one.architecture for one in cells if record_path(folder, one).exists()}
-    untried = {one.architecture: one for one in cells if one.architecture not in proven}
+    done = {_pair(one) for one in cells if record_path(folder, one).exists()}
+    untried = {_pair(one): one for one in cells if _pair(one) not in done}
     dataset: Any = _run.load_dataset(cells[0]) if untried else None
-    unfit = set()
-    for name, settings in untried.items():
+    unfit: set[tuple[str, str]] = set()
+    for architecture in dict.fromkeys(name for name, _ in untried):
+        pairs = [pair for pair in untried if pair[0] == architecture]
+        plain = dataclasses.replace(untried[pairs[0]], balancing="equal")
         try:
-            model = _run.build_model(settings, dataset)
+            model = _run.build_model(plain, dataset)
             _data.prepare(model, *dataset.arrays("validation"))
         except MTLZooError as error:
-            if name in named:
+            if architecture in named_architectures:
                 raise
-            unfit.add(name)
-            reason, *_ = str(error).split(". ")
-            say(f"Left out {name}: {reason.rstrip('.')}.")
-    return [one for one in cells if one.architecture not in unfit]
+            unfit.update(pairs)
+            _say_left_out(architecture, error)
+            continue
+        for pair in pairs:
+            options = untried[pair].balancing_options
+            try:
+                model.compile(balancing=BALANCING.get(pair[1])(**options))
+            except MTLZooError as error:
+                if architecture in named_architectures and pair[1] in named_balancings:
+                    raise
+                unfit.add(pair)
+                _say_left_out(" + ".join(pair), error)
+    return [one for one in cells if _pair(one) not in unfit]
+
+
+def _pair(settings: Settings) -> tuple[str, str]:
+    return settings.architecture, settings.balancing
+
+
+def _say_left_out(name: str, error: MTLZooError) -> None:
+    reason, *_ = str(error).split(". ")
+    say(f"Left out {name}: {reason.rstrip('.')}.")
 
 
 def run_cells(
@@ -88,33 +129,68 @@ def run_cells(
             `model_path` says.
 
     Raises:
-        DataError: a file holds the result of other settings.
+        DataError: a file holds the result of other settings, or can't be read.
+        ExportError: the folder can't be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    check_records(cells, folder)
+    logging.getLogger("tensorflow").addFilter(_is_no_retracing)
     for index, settings in enumerate(cells, start=1):
-        path = record_path(folder, settings)
-        plain = json.loads(json.dumps(dataclasses.asdict(settings)))
-        if path.exists():
-            record = json.loads(path.read_text("utf-8"))
-            # A setting that is newer than the record has its default.
-            if Settings(**record["settings"]) != Settings(**plain):
-                raise DataError(
-                    f"{path} holds a run with other settings. Choose another --output, "
-                    "or remove that folder."
-                )
-        else:
+        record = _recorded(settings, folder)
+        if record is None:
             label = (
                 f"{index}/{len(cells)} {settings.architecture} {settings.balancing} "
                 f"seed {settings.seed}"
             )
             model, record = _run_one(settings, label)
-            record = {"settings": plain, **record}
+            record = {"settings": _plain(settings), **record}
             if keep_model(settings):
                 model.save(model_path(folder, settings))
-            unfinished = path.with_suffix(".tmp")
+            path = record_path(folder, settings)
+            # Another process may be at work on the same cell.
+            unfinished = path.with_suffix(f".{os.getpid()}.tmp")
             unfinished.write_text(json.dumps(record, indent=2), "utf-8")
             os.replace(unfinished, path)
         yield record
+
+
+def _is_no_retracing(entry: logging.LogRecord) -> bool:
+    """Filter a warning out: each of many models has, and should have, its own step."""
+    return "triggered tf.function retracing" not in entry.getMessage()
+
+
+def _recorded(settings: Settings, folder: Path) -> dict[str, Any] | None:
+    """Return the record of a cell, if it was run."""
+    path = record_path(folder, settings)
+    try:
+        record: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        # A setting that is newer than the record has its default.
+        found = _plain(Settings(**record["settings"]))
+    except FileNotFoundError:
+        return None
+    except NotADirectoryError as error:
+        raise not_writable(folder, error) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path} holds no run that can be read ({error}). Remove that file."
+        ) from error
+    wanted = _plain(settings)
+    others = [
+        f"{name}={found[name]!r}, here {wanted[name]!r}"
+        for name in wanted
+        if found[name] != wanted[name]
+    ]
+    if others:
+        raise DataError(
+            f"{path} holds a run with other settings: {'; '.join(others)}. Choose "
+            "another --output, or remove that folder."
+        )
+    return record
+
+
+def _plain(settings: Settings) -> dict[str, Any]:
+    """Return settings as JSON has them."""
+    plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(settings)))
+    return plain
 
 
 def record_path(folder: Path, settings: Settings) -> Path:

@@ -8,10 +8,16 @@ import click
 
 from mtlzoo._registry import ARCHITECTURES, BALANCING, Registry, unknown_name
 from mtlzoo.cli import _cells
-from mtlzoo.cli._comparison import cells as table_cells, markdown, summarise
+from mtlzoo.cli._comparison import (
+    cells as table_cells,
+    columns,
+    explanation,
+    markdown,
+    summarise,
+)
 from mtlzoo.cli._output import as_json, load_tensorflow, print_json, print_table, say
 from mtlzoo.cli._settings import Settings, parse_options
-from mtlzoo.errors import UnknownNameError
+from mtlzoo.errors import OptionError, UnknownNameError
 
 
 def _names(registry: Registry, text: str) -> list[str]:
@@ -25,6 +31,22 @@ def _names(registry: Registry, text: str) -> list[str]:
             )
         found += names
     return list(dict.fromkeys(found))
+
+
+def _by_architecture(
+    pairs: tuple[str, ...], architectures: list[str]
+) -> dict[str, dict[str, Any]]:
+    """Return the options of each architecture; all must be of the comparison."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, value in parse_options(pairs).items():
+        architecture, _, option = name.rpartition(".")
+        if architecture not in architectures:
+            raise OptionError(
+                "An option must be ARCHITECTURE.NAME=VALUE, of an architecture that is "
+                f"compared: {', '.join(architectures)}. Received: {name!r}."
+            )
+        found.setdefault(architecture, {})[option] = value
+    return found
 
 
 @click.command()
@@ -41,13 +63,29 @@ def _names(registry: Registry, text: str) -> list[str]:
     show_default=True,
     help="Names or wildcards, separated by commas; each meets each architecture.",
 )
-@click.option("--seeds", type=click.IntRange(1), default=5, show_default=True)
+@click.option(
+    "--seeds",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="Trainings of each, with the seeds 0, 1 and so on; more may follow later.",
+)
 @click.option("--trunk", help="Trunk; by default what suits the inputs.")
 @click.option(
-    "-t", "--trunk-option", "trunk_options", multiple=True, metavar="NAME=VALUE"
+    "-t",
+    "--trunk-option",
+    "trunk_options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Option of the trunk; repeatable.",
 )
 @click.option(
-    "-d", "--dataset-option", "dataset_options", multiple=True, metavar="NAME=VALUE"
+    "-d",
+    "--dataset-option",
+    "dataset_options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Option of the data set; repeatable.",
 )
 @click.option(
     "-o",
@@ -62,7 +100,13 @@ def _names(registry: Registry, text: str) -> list[str]:
 )
 @click.option("--epochs", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True)
-@click.option("--learning-rate", type=float, default=1e-3, show_default=True)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(0, min_open=True),
+    default=1e-3,
+    show_default=True,
+    help="Of Adam.",
+)
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -83,10 +127,11 @@ def compare(
 ) -> None:
     """Train many models on DATASET, each with several seeds, and compare them.
 
-    Single-task networks are always among them. Architectures that a wildcard stands
-    for are left out where they don't take the data. Each run is kept as a file, so the
-    same command goes on where it was stopped; results are written as results.json and
-    results.md.
+    Single-task networks, with equal weights, are always among them. What a wildcard
+    stands for is left out where an architecture doesn't take the data, or shares
+    nothing that could be balanced. Each run is kept as a file, so the same command goes
+    on where it was stopped, and one with more names or seeds adds to it. Results are
+    written as results.json and results.md, which says what each column means.
 
     \b
     mtlzoo compare adult --architectures "mmoe,ple,*moe" --seeds 3
@@ -100,40 +145,36 @@ def compare(
         trunk_options=parse_options(trunk_options),
         **settings,
     )
-    by_architecture: dict[str, dict[str, Any]] = {}
-    for name, value in parse_options(options).items():
-        architecture, _, option = name.rpartition(".")
-        by_architecture.setdefault(architecture, {})[option] = value
+    compared = _names(ARCHITECTURES, architectures)
     made = _cells.make_cells(
         base,
-        _names(ARCHITECTURES, architectures),
+        compared,
         _names(BALANCING, balancing),
         seeds,
-        by_architecture,
+        _by_architecture(options, [*dict.fromkeys([_cells.BASELINE, *compared])]),
     )
     for one in made:
         one.check()
     folder = output or Path("comparisons") / dataset
+    _cells.check_records(made, folder / "runs")
     load_tensorflow()
-    named = {name.strip() for name in architectures.split(",")}
-    made = _cells.leave_out(made, folder / "runs", named)
-    rows = summarise(_cells.run_cells(made, folder / "runs"))
+    made = _cells.leave_out(
+        made,
+        folder / "runs",
+        {name.strip() for name in architectures.split(",")},
+        {name.strip() for name in balancing.split(",")},
+    )
+    try:
+        rows = summarise(_cells.run_cells(made, folder / "runs"))
+    except KeyboardInterrupt:
+        say(f"Runs that are done are in {folder}/runs; the same command goes on.")
+        raise
     command = shlex.join(["mtlzoo", *sys.argv[1:]])
     (folder / "results.json").write_text(json.dumps(rows, indent=2), "utf-8")
     (folder / "results.md").write_text(markdown(rows, command), "utf-8")
     if as_json:
         print_json(rows)
     else:
-        metrics = [name.replace("_", " ") for name in rows[0]["metrics"]]
-        columns = [
-            "method",
-            *metrics,
-            "delta_m (%)",
-            "rank",
-            "params",
-            "MFLOPs",
-            "ms",
-            "step",
-        ]
-        print_table(columns, [table_cells(row) for row in rows])
+        print_table(columns(rows), [table_cells(row) for row in rows])
+        say("\n".join([*explanation(rows), ""]))
     say(f"The results are in {folder}/results.md and results.json.")

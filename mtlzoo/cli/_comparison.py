@@ -1,10 +1,16 @@
 """From the cells of a comparison to a table of means and spreads."""
 
+import math
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mtlzoo.cli._cells import BASELINE
+from mtlzoo.errors import DataError
+
+UNKNOWN = "n/a"
+
+_Means = Mapping[str, Mapping[str, float]]
 
 
 def summarise(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -14,36 +20,36 @@ def summarise(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     metric; `delta_m`, in percent, of each seed against the mean of the baseline; the
     mean rank over the metrics; and costs: parameters, forward FLOPs a row, and the
     time of a training step, in seconds and relative to the baseline's.
-    """
-    from mtlzoo.metrics import delta_m, mean_rank
 
+    What is not known is `None`: the deviation of one seed; means of a training that
+    diverged, which ranks behind all others, and its `delta_m`; `delta_m` where the
+    baseline diverged or has a metric that isn't above 0; and the time of a step where
+    none was made but the first, which includes compiling.
+    """
     by_method: dict[str, list[dict[str, Any]]] = {}
     for record in records:
         settings = record["settings"]
-        name = settings["architecture"]
-        if settings["balancing"] != "equal":
-            name += f" + {settings['balancing']}"
+        name = method_name(settings["architecture"], settings["balancing"])
         by_method.setdefault(name, []).append(record)
     first = by_method[BASELINE][0]
     names = {task: f"{task}_{one[0]}" for task, one in first["headlines"].items()}
     higher = {names[task]: one[1] for task, one in first["headlines"].items()}
-
-    def means(records: list[dict[str, Any]]) -> dict[str, float]:
-        return {
-            name: statistics.mean(one["test"][name] for one in records)
-            for name in names.values()
+    means = {
+        method: {
+            name: _mean([run["test"][name] for run in runs]) for name in names.values()
         }
-
-    baseline = means(by_method[BASELINE])
-    ranks = mean_rank({name: means(one) for name, one in by_method.items()}, higher)
+        for method, runs in by_method.items()
+    }
+    ranks = _ranks(means, higher)
     steps = {
-        name: statistics.median(run["step_seconds"] for run in runs)
+        name: statistics.median(run["step_seconds"] for run in runs) or None
         for name, runs in by_method.items()
     }
     rows = []
     for name, runs in by_method.items():
         results = [{one: run["test"][one] for one in names.values()} for run in runs]
-        deltas = [delta_m(one, baseline, higher) for one in results]
+        deltas = [_delta_m(one, means[BASELINE], higher) for one in results]
+        step, step_alone = steps[name], steps[BASELINE]
         rows.append(
             {
                 "name": name,
@@ -52,23 +58,28 @@ def summarise(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
                     metric: _spread([one[metric] for one in results])
                     for metric in names.values()
                 },
+                "higher_is_better": higher,
                 "delta_m": _spread(deltas),
                 "mean_rank": ranks[name],
                 "parameters": runs[0]["parameters"],
                 "flops": runs[0]["flops"],
-                "step_seconds": steps[name],
-                "step_ratio": steps[name] / steps[BASELINE],
+                "step_seconds": step,
+                "step_ratio": step / step_alone if step and step_alone else None,
             }
         )
     return rows
 
 
-def markdown(rows: list[dict[str, Any]], command: str) -> str:
-    """Return the table, with the command that made it."""
-    metrics = list(rows[0]["metrics"])
-    columns = [
+def method_name(architecture: str, balancing: str) -> str:
+    """Return what a row is called: equal weights go without saying."""
+    return architecture + (f" + {balancing}" if balancing != "equal" else "")
+
+
+def columns(rows: list[dict[str, Any]]) -> list[str]:
+    """Return the titles of what `cells` gives."""
+    return [
         "method",
-        *(name.replace("_", " ") for name in metrics),
+        *(_words(name) for name in rows[0]["metrics"]),
         "delta_m (%)",
         "mean rank",
         "parameters",
@@ -76,18 +87,6 @@ def markdown(rows: list[dict[str, Any]], command: str) -> str:
         "step (ms)",
         "step / single-task",
     ]
-    lines = [
-        f"| {' | '.join(columns)} |",
-        f"|---|{'---:|' * (len(columns) - 1)}",
-    ]
-    lines += [f"| {' | '.join(cells(row))} |" for row in rows]
-    seeds = rows[0]["seeds"]
-    return (
-        "\n".join(lines)
-        + f"\n\nTest rows; mean ± standard deviation over {seeds} seeds. delta_m: mean "
-        "change against the single-task mean, less is better. Step: median time of a "
-        "training step on the machine at hand.\n\n" + f"```bash\n{command}\n```\n"
-    )
 
 
 def cells(row: dict[str, Any]) -> list[str]:
@@ -99,16 +98,109 @@ def cells(row: dict[str, Any]) -> list[str]:
         f"{row['mean_rank']:.1f}",
         f"{row['parameters']:,}",
         f"{row['flops'] / 1e6:.2f}",
-        f"{1e3 * row['step_seconds']:.1f}",
-        f"{row['step_ratio']:.2f}",
+        _number(row["step_seconds"] and 1e3 * row["step_seconds"], 1),
+        _number(row["step_ratio"], 2),
     ]
 
 
-def _spread(values: list[float]) -> list[float]:
-    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
-    return [statistics.mean(values), deviation]
+def explanation(rows: list[dict[str, Any]]) -> list[str]:
+    """Return, in sentences, what the numbers of a table mean to who sees it first."""
+    seeds = rows[0]["seeds"]
+    higher = rows[0]["higher_is_better"]
+    better = [
+        f"{word} is better: {', '.join(_words(name) for name in names)}."
+        for word, up in (("More", True), ("Less", False))
+        if (names := [name for name in higher if higher[name] is up])
+    ]
+    spread = (
+        f"Mean ± standard deviation over {seeds} seeds; means that differ by less than "
+        "their deviations rank nothing."
+        if seeds > 1
+        else "One seed, whose deviation is not known: it ranks nothing."
+    )
+    sentences = [
+        "On the test rows.",
+        spread,
+        *better,
+        f"delta_m: mean relative change of these against the mean of {BASELINE}, in "
+        "percent; less is better, below 0 is a gain.",
+        "Mean rank: by each of these means, averaged; 1 is the best.",
+        "MFLOPs a row: millions of floating-point operations of a prediction.",
+        "Step: median time of a training step on the machine at hand.",
+    ]
+    if any(UNKNOWN in cells(row) for row in rows):
+        sentences.append(
+            f"{UNKNOWN}: not known, since a training diverged, a metric of "
+            f"{BASELINE} is not above 0, or there were too few steps to time."
+        )
+    return sentences
 
 
-def _show(spread: list[float], digits: int, sign: str = "") -> str:
-    # Spaces that no table breaks a line at.
-    return f"{spread[0]:{sign}.{digits}f}\u00a0±\u00a0{spread[1]:.{digits}f}"
+def markdown(rows: list[dict[str, Any]], command: str) -> str:
+    """Return the table, with what it means and the command that made it."""
+    titles = columns(rows)
+    lines = [
+        f"| {' | '.join(titles)} |",
+        f"|---|{'---:|' * (len(titles) - 1)}",
+        *(f"| {' | '.join(cells(row))} |" for row in rows),
+    ]
+    paragraphs = ["\n".join(lines), " ".join(explanation(rows))]
+    return "\n\n".join([*paragraphs, f"```bash\n{command}\n```\n"])
+
+
+def _ranks(means: _Means, higher: Mapping[str, bool]) -> dict[str, float]:
+    from mtlzoo.metrics import mean_rank
+
+    ranked = {method: dict(results) for method, results in means.items()}
+    for metric, up in higher.items():
+        known = [one[metric] for one in means.values() if math.isfinite(one[metric])]
+        worst = min(known, default=0.0) - 1 if up else max(known, default=0.0) + 1
+        for results in ranked.values():
+            if not math.isfinite(results[metric]):
+                results[metric] = worst
+    return mean_rank(ranked, higher)
+
+
+def _delta_m(
+    results: Mapping[str, float],
+    baseline: Mapping[str, float],
+    higher: Mapping[str, bool],
+) -> float:
+    from mtlzoo.metrics import delta_m
+
+    try:
+        return delta_m(results, baseline, higher)
+    except DataError:
+        return math.nan
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = all(map(math.isfinite, values))
+    return statistics.fmean(values) if known else math.nan
+
+
+def _spread(values: Sequence[float]) -> list[float | None]:
+    mean = _mean(values)
+    if math.isnan(mean):
+        return [None, None]
+    return [mean, statistics.stdev(values) if len(values) > 1 else None]
+
+
+def _show(spread: Sequence[float | None], digits: int, sign: str = "") -> str:
+    mean, deviation = spread
+    shown = [_number(mean, digits, sign)]
+    if deviation is not None:
+        shown.append(_number(deviation, digits))
+    return "\u00a0±\u00a0".join(shown)  # spaces that no table breaks a line at
+
+
+def _number(value: float | None, digits: int, sign: str = "") -> str:
+    if value is None:
+        return UNKNOWN
+    kind = "f" if abs(value) < 1e8 else "e"  # of a training that nearly diverged
+    # Adding 0 makes one of a negative 0.
+    return f"{round(value, digits) + 0.0:{sign}.{digits}{kind}}"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

@@ -48,7 +48,6 @@ def print_table(
     """
     from rich import box
     from rich.console import Console
-    from rich.segment import Segment
     from rich.table import Table
     from rich.text import Text
 
@@ -73,11 +72,8 @@ def print_table(
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
     # The console reads sys.stdout when it is made, and so meets click's redirection.
-    console = Console(file=sys.stdout)
     # A wide table is broken by the terminal if need be; columns are never cut off.
-    lines = Segment.split_lines(console.render(table))
-    console.width = max(console.width, *map(Segment.get_line_length, lines))
-    console.print(table)
+    Console(file=sys.stdout).print(table, crop=False)
 
 
 @contextlib.contextmanager

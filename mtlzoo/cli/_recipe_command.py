@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from mtlzoo.cli import _publish_recipe, _recipe, _run_recipe
-from mtlzoo.cli._comparison import cells
+from mtlzoo.cli._comparison import cells, columns, explanation
 from mtlzoo.cli._output import (
     load_tensorflow,
     print_json,
@@ -74,9 +74,7 @@ def _print(trained: _run_recipe.Trained) -> None:
         record = trained.records[trained.seed]
         print_metrics(list(record["headlines"]), record["test"], title)
         return
-    metrics = [name.replace("_", " ") for name in trained.table[0]["metrics"]]
     print_table(
-        ["method", *metrics, "delta_m (%)", "rank", "params", "MFLOPs", "step"],
-        [cells(row) for row in trained.table],
-        title=title,
+        columns(trained.table), [cells(row) for row in trained.table], title=title
     )
+    say("\n".join(explanation(trained.table)))

@@ -8,9 +8,13 @@ import numpy as np
 from mtlzoo.errors import DataError
 from mtlzoo.plot._figure import COLOURS, new_figure, save
 
-HEIGHT, CURVES, CELL = 3.2, 5.2, 0.62  # in inches
+HEIGHT, CURVES, CELL, MATRIX = 3.2, 4.2, 0.62, 7.5  # in inches; the last at most
+LETTER = 0.07  # the width of one, in inches
+LONGEST = 24  # name, in letters
 NUMBERS = 12
 """Up to how many tasks the cells of the matrix hold their numbers."""
+WIDE = 100
+"""From which ratio of the largest weight to the least on their axis is logarithmic."""
 
 
 def balancing(log: Any, path: str | Path | None = None) -> Any:
@@ -19,7 +23,8 @@ def balancing(log: Any, path: str | Path | None = None) -> Any:
     On the left each task's weight; on the right the mean cosine between each two tasks'
     gradients, over the whole training: below 0 (orange) they conflict, above 0 (purple)
     they agree. With more tasks than there are colours to tell apart, those whose
-    weights change most have one.
+    weights change most have one. The axis is logarithmic where weights above 0 are a
+    hundredfold apart. Long names are shortened in their middle.
 
     Args:
         log: a `mtlzoo.callbacks.BalancingLog` after `fit`, drawn by its steps; or the
@@ -53,13 +58,17 @@ def balancing(log: Any, path: str | Path | None = None) -> Any:
             "There are no weights of tasks to draw. Train with the callback: "
             "model.fit(..., callbacks=[mtlzoo.callbacks.BalancingLog()])."
         )
-    side = min(max(CELL * len(tasks) + 1.4, HEIGHT), 9.0)
-    figure = new_figure(CURVES + side + 0.9, max(HEIGHT, side))
+    names = _shortened(tasks)
+    letters = LETTER * max(map(len, names))
+    side = min(max(CELL * len(tasks), 2.0), MATRIX)
+    height = max(HEIGHT, side + 0.64 * letters + 0.6)
+    width = max(CURVES, 0.6 * height)
+    figure = new_figure(width + side + 2 * letters + 2.2, height)
     figure.set_layout_engine("constrained")
-    widths = [CURVES, side + 0.9]
+    widths = [width + letters + 0.6, side + letters + 1.6]
     curves, matrix = figure.subplots(1, 2, gridspec_kw={"width_ratios": widths})
-    _draw_weights(curves, tasks, values, times, unit)
-    _draw_cosines(figure, matrix, tasks, _mean_cosines(tasks, values))
+    _draw_weights(curves, tasks, names, values, times, unit)
+    _draw_cosines(figure, matrix, names, _mean_cosines(tasks, values))
     save(figure, path)
     return figure
 
@@ -97,44 +106,68 @@ def _finite(values: Any) -> Any:
     return known if len(known) else np.array([np.nan])
 
 
+def _shortened(names: list[str]) -> list[str]:
+    """Return names that fit, or all as they are if two would then be the same."""
+    half = LONGEST // 2
+    short = [
+        one if len(one) <= LONGEST else f"{one[:half]}\u2026{one[1 - half :]}"
+        for one in names
+    ]
+    return short if len(set(short)) == len(names) else names
+
+
 def _draw_weights(
-    panel: Any, tasks: list[str], values: Mapping[str, Any], times: Any, unit: str
+    panel: Any,
+    tasks: list[str],
+    names: list[str],
+    values: Mapping[str, Any],
+    times: Any,
+    unit: str,
 ) -> None:
-    ranges = {task: np.ptp(_finite(values[f"{task}_weight"])) for task in tasks}
+    times = np.array(times)
+    weights = {task: np.array(values[f"{task}_weight"], "float64") for task in tasks}
+    ranges = {task: np.ptp(_finite(weights[task])) for task in tasks}
     changing = sorted(tasks, key=lambda task: -ranges[task])[: len(COLOURS)]
     shown = [task for task in tasks if task in changing]
-    for task in tasks:
-        colour = COLOURS[shown.index(task)] if task in shown else "#cccccc"
+    for task, name in zip(tasks, names, strict=True):
+        # Between two steps that had labels of the task a line is drawn all the same.
+        known = np.isfinite(weights[task])
         panel.plot(
-            times,
-            values[f"{task}_weight"],
-            color=colour,
+            times[known],
+            weights[task][known],
+            color=COLOURS[shown.index(task)] if task in shown else "#cccccc",
             linewidth=1.6 if task in shown else 0.8,
             zorder=2 if task in shown else 1,
-            marker="o" if len(times) == 1 else None,
-            label=task if task in shown else None,
+            marker="o" if known.sum() == 1 else None,
+            label=name if task in shown else None,
         )
     others = "" if len(shown) == len(tasks) else "; grey: the others"
     panel.set_title(f"weight of each task{others}", fontsize=10, loc="left")
     panel.set_xlabel(unit, fontsize=9)
     panel.tick_params(labelsize=8)
-    panel.xaxis.get_major_locator().set_params(integer=True)
+    panel.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    everything = _finite(np.concatenate(list(weights.values())))
+    if 0 < WIDE * everything.min() < everything.max():
+        panel.set_yscale("log")
     panel.grid(alpha=0.25, linewidth=0.6)
     panel.spines[["top", "right"]].set_visible(False)
-    panel.legend(frameon=False, fontsize=8)
+    # Beside the curves, which it would hide.
+    panel.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
-def _draw_cosines(figure: Any, panel: Any, tasks: list[str], cosines: Any) -> None:
+def _draw_cosines(figure: Any, panel: Any, names: list[str], cosines: Any) -> None:
     shown = np.ma.masked_invalid(cosines)
     image = panel.imshow(shown, cmap="PuOr", vmin=-1.0, vmax=1.0)
-    panel.set_facecolor("#eeeeee")  # the diagonal, and where nothing is known
-    size = 8 if len(tasks) <= NUMBERS else 6
-    panel.set_xticks(range(len(tasks)), tasks, rotation=40, ha="right", fontsize=size)
-    panel.set_yticks(range(len(tasks)), tasks, fontsize=size)
+    # The diagonal, and where nothing is known: no shade of the colour map.
+    panel.set_facecolor("#cccccc")
+    size = 8 if len(names) <= NUMBERS else 6
+    slanted = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
+    panel.set_xticks(range(len(names)), names, fontsize=size, **slanted)
+    panel.set_yticks(range(len(names)), names, fontsize=size)
     panel.tick_params(length=0)
     panel.spines[:].set_visible(False)
     panel.set_title("mean cosine of gradients", fontsize=10, loc="left")
-    if len(tasks) <= NUMBERS:
+    if len(names) <= NUMBERS:
         for (row, column), value in np.ndenumerate(cosines):
             if row == column:
                 continue
@@ -152,4 +185,5 @@ def _draw_cosines(figure: Any, panel: Any, tasks: list[str], cosines: Any) -> No
     bar = figure.colorbar(image, ax=panel, fraction=0.046, pad=0.03)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8)
-    bar.set_ticks([-1, 0, 1], labels=["conflict", "0", "agree"])
+    labels = ["\u22121 conflict", "0", "1 agree"]
+    bar.set_ticks([-1, 0, 1], labels=labels)

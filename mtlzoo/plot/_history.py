@@ -107,7 +107,7 @@ def _draw(panel: Any, name: str, runs: Mapping[str, Any]) -> None:
     panel.set_title(name, fontsize=10, loc="left")
     panel.set_xlabel("epoch", fontsize=8)
     panel.tick_params(labelsize=8)
-    panel.xaxis.get_major_locator().set_params(integer=True)
+    panel.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     panel.grid(alpha=0.25, linewidth=0.6)
     panel.spines[["top", "right"]].set_visible(False)
 

@@ -21,6 +21,32 @@ def test_leaves_one_line_on_standard_error(capsys):
     assert "val_loss" in line
 
 
+@pytest.mark.parametrize(
+    ("label", "shown"), [("me", "val_loss"), ("me" * 20, "epoch 1/1"), ("me" * 60, "")]
+)
+def test_a_narrow_terminal_shows_what_there_is_room_for(
+    capsys, monkeypatch, label, shown
+):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes it for a terminal
+    monkeypatch.setenv("COLUMNS", "80")
+    x, y = two_task_data()
+    progress = Progress(label)
+    two_task_model().fit(x, y, validation_data=(x, y), callbacks=[progress], verbose=0)
+    written = capsys.readouterr().err
+    assert shown in written
+    assert ("val_loss" in written) == (shown == "val_loss")
+    assert ("…" in written) == (not shown)
+
+
+def test_where_there_is_no_terminal_nothing_is_cut_off(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    x, y = two_task_data()
+    two_task_model().fit(x, y, verbose=0, callbacks=[Progress("me" * 30)])
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("me" * 30 + " ")
+    assert "…" not in line
+
+
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_data_of_unknown_length(capsys):
     x, y = two_task_data()

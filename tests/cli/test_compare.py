@@ -3,9 +3,9 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from mtlzoo.cli import main
+from mtlzoo.cli import _cells, main
 from mtlzoo.cli._cells import leave_out, make_cells
-from mtlzoo.cli._comparison import markdown, summarise
+from mtlzoo.cli._comparison import cells as table_cells, markdown, summarise
 from mtlzoo.cli._settings import Settings
 from mtlzoo.errors import TaskError
 
@@ -64,6 +64,46 @@ def test_summary_by_hand():
     assert "mmoe + pcgrad | 0.8800\u00a0±\u00a00.0000" in page
     assert "| 2.00 | 250.0 | 0.50 |" in page
     assert "```bash\nmtlzoo compare x\n```" in page
+    assert "over 2 seeds" in page
+    assert "More is better: a auc. Less is better: b mae." in page
+    for title in ("delta_m", "Mean rank", "MFLOPs a row", "Step"):
+        assert f" {title}: " in page
+    assert "n/a" not in page
+
+
+def test_one_seed_has_no_spread():
+    rows = summarise([record("single_task", 0, (0.8, 2.0))])
+    assert rows[0]["metrics"]["a_auc"] == [0.8, None]
+    page = markdown(rows, "mtlzoo compare x")
+    assert "| single_task | 0.8000 | 2.0000 | +0.00 | 1.0 |" in page
+    assert "One seed, whose deviation is not known: it ranks nothing." in page
+
+
+def test_a_training_that_diverged_does_not_take_the_others_with_it():
+    wild = record("mmoe", 0, (0.9, float("inf")))
+    wild["step_seconds"] = 0.0  # of one step, which is that of compiling
+    rows = summarise(
+        [
+            record("single_task", 0, (0.8, 2.0)),
+            record("ple", 0, (0.7, 2.1)),
+            wild,
+            record("mmoe", 1, (0.9, 1.0)),
+        ]
+    )
+    json.dumps(rows, allow_nan=False)
+    mmoe = rows[2]
+    assert mmoe["metrics"]["a_auc"] == [0.9, 0.0]
+    assert mmoe["metrics"]["b_mae"] == mmoe["delta_m"] == [None, None]
+    assert [row["mean_rank"] for row in rows] == [1.5, 2.5, 2.0]
+    assert table_cells(mmoe)[2:4] == ["n/a", "n/a"]
+    page = markdown(rows, "mtlzoo compare x")
+    assert "n/a: not known, since a training diverged" in page
+
+    # Nothing is relative to a baseline of 0.
+    rows = summarise(
+        [record("single_task", 0, (0.8, 0.0)), record("ple", 0, (0.7, 2.0))]
+    )
+    assert [row["delta_m"] for row in rows] == [[None, None]] * 2
 
 
 def test_runs_and_goes_on_where_it_stopped(tmp_path):
@@ -83,8 +123,9 @@ def test_runs_and_goes_on_where_it_stopped(tmp_path):
     again = run(tmp_path)
     assert again.exit_code == 0, again.output
     # Where the output is no terminal, the last columns are there all the same.
-    heading = next(line for line in again.stdout.splitlines() if "delta_m" in line)
-    assert heading.split()[-1] == "step"
+    heading = again.stdout.splitlines()[2]
+    assert heading.split()[-1] == "single-task"
+    assert "means that differ by less than their deviations rank" in again.stderr
     assert {path: path.stat().st_mtime_ns for path in files[1:]} == kept
     # Seeds fix the result, so the run that was made anew gives the same numbers.
     repeated = json.loads((tmp_path / "results.json").read_text())
@@ -94,7 +135,28 @@ def test_runs_and_goes_on_where_it_stopped(tmp_path):
 
     other = run(tmp_path, "--batch-size", "64")
     assert other.exit_code == 1
-    assert "holds a run with other settings" in other.output
+    assert "holds a run with other settings: batch_size=256, here 64." in other.output
+    files[-1].write_text("{")
+    broken = run(tmp_path)
+    assert broken.exit_code == 1
+    assert f"{files[-1].name} holds no run that can be read" in broken.output
+
+
+def test_says_how_to_go_on_when_it_is_stopped(tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_cells, "_run_one", stop)
+    result = run(tmp_path)
+    assert result.exit_code == 130
+    assert f"are in {tmp_path}/runs; the same command goes on." in result.output
+
+
+def test_a_folder_that_can_not_be_written(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    result = run(tmp_path / "file")
+    assert result.exit_code == 1
+    assert "Choose a folder that you may write in" in result.output
 
 
 @pytest.mark.parametrize(
@@ -103,19 +165,24 @@ def test_runs_and_goes_on_where_it_stopped(tmp_path):
         (("--architectures", "shard_bottom"), "Did you mean 'shared_bottom'"),
         (("--balancing", "pcgrd"), "Did you mean 'pcgrad'"),
         (("-o", "shared_bottom.width=3"), "no option of the architecture"),
+        (("-o", "width=3"), "compared: single_task, shared_bottom. Received: 'width'"),
+        (("-o", "mmoe.num_experts=3"), "must be ARCHITECTURE.NAME=VALUE"),
+        (("--learning-rate", "0"), "Invalid value for '--learning-rate'"),
+        (("--seeds", "0"), "Invalid value for '--seeds'"),
     ],
 )
 def test_refuses(tmp_path, more, match):
     result = run(tmp_path, *more)
-    assert result.exit_code == 1
+    assert result.exit_code != 0
     assert match in result.output
+    assert not list(tmp_path.iterdir())
 
 
 def test_architectures_that_do_not_take_the_data(tmp_path, capsys):
     """A wildcard leaves them out; one that is named is refused before any training."""
     base = Settings("synthetic", "single_task", dataset_options={"num_samples": 200})
     cells = make_cells(base, ["esmm", "mtan", "shared_bottom"], ["equal"], seeds=2)
-    left = leave_out(cells, tmp_path, named=["*"])
+    left = leave_out(cells, tmp_path, ["*"], ["equal"])
     assert {one.architecture for one in left} == {"single_task", "shared_bottom"}
     assert len(left) == 4
     assert (
@@ -123,12 +190,25 @@ def test_architectures_that_do_not_take_the_data(tmp_path, capsys):
         in capsys.readouterr().err
     )
     with pytest.raises(TaskError, match="'esmm' takes two Binary tasks"):
-        leave_out(cells, tmp_path, named=["esmm", "mtan"])
+        leave_out(cells, tmp_path, ["esmm", "mtan"], ["equal"])
+
+
+def test_architectures_that_share_nothing_to_balance(tmp_path, capsys):
+    """Pairs that don't go together are found before any training as well."""
+    base = Settings("synthetic", "single_task", dataset_options={"num_samples": 200})
+    names = ["trace_norm", "shared_bottom"]
+    cells = make_cells(base, names, ["mgda", "uncertainty", "equal"], seeds=1)
+    for named in ((names, ["*", "equal"]), (["*"], ["mgda", "equal"])):
+        left = leave_out(cells, tmp_path, *named)
+        assert [one for one in cells if one not in left] == [cells[1]]
+        assert "Left out trace_norm + mgda: MGDA combines" in capsys.readouterr().err
+    with pytest.raises(TaskError, match="the tasks of this model share no variable"):
+        leave_out(cells, tmp_path, names, ["mgda"])
 
 
 def test_a_funnel_is_left_out_where_the_labels_are_none(tmp_path, capsys):
     cells = make_cells(Settings("adult", "single_task"), ["esmm"], ["equal"], seeds=1)
-    left = leave_out(cells, tmp_path, named=["*"])
+    left = leave_out(cells, tmp_path, ["*"], ["equal"])
     assert {one.architecture for one in left} == {"single_task"}
     assert "Left out esmm: Labels of task 'never_married' must imply" in (
         capsys.readouterr().err

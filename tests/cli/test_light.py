@@ -235,3 +235,15 @@ def test_wide_table_is_whole(capsys):
     name, state = capsys.readouterr().out.splitlines()[-2].split(maxsplit=1)
     assert name == "n" * 100
     assert state.strip() == "not sound"
+
+
+def test_wide_table_has_its_last_column(capsys, monkeypatch):
+    """Titles that can be broken take no place from the columns behind them."""
+    monkeypatch.setenv("COLUMNS", "60")
+    spread = "0.8414\u00a0±\u00a00.0042"
+    titles = ["method", "never married auc", "mean rank", "MFLOPs a row", "step (ms)"]
+    row = ["shared_bottom + uncertainty", spread, "1.0", "0.31", "18.3", "1.00"]
+    _output.print_table([*titles, "step / single-task"], [row])
+    *_, heading, _, last, _ = capsys.readouterr().out.splitlines()
+    assert heading.split()[-1] == "single-task"
+    assert last.split()[-1] == "1.00"

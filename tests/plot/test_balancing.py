@@ -63,6 +63,60 @@ def test_cosines_that_are_not_known():
     assert [one.get_text() for one in matrix.texts][:2] == ["0.40", "n/a"]
 
 
+def test_what_only_some_steps_had_labels_of_is_drawn():
+    run = history(["one", "two", "three"])
+    run["two_weight"] = [1.0, np.nan, 3.0]
+    run["three_weight"] = [np.nan, 2.0, np.nan]
+    _, two, three = panels(plot.balancing(run))["weight of each task"].lines
+    assert list(two.get_xdata()) == [1, 3]
+    assert list(three.get_ydata()) == [2.0]
+    assert three.get_marker() == "o"
+
+
+def test_weights_of_other_magnitudes():
+    run = history(["one", "two"])
+    run["one_weight"] = [0.01, 0.02, 0.03]
+    for largest, scale in ((0.9, "linear"), (1.1, "log")):
+        run["two_weight"] = [0.01, 0.02, largest]
+        curves = panels(plot.balancing(run))["weight of each task"]
+        assert curves.get_yscale() == scale
+    run["one_weight"][0] = 0.0
+    assert panels(plot.balancing(run))["weight of each task"].get_yscale() == "linear"
+
+
+def test_one_epoch_is_one_tick():
+    figures = [
+        plot.balancing(history(["one", "two"], epochs=1)),
+        plot.history({"loss": [0.5]}),
+    ]
+    for figure in figures:
+        assert [one for one in figure.axes[0].get_xticks() if 0 < one < 2] == [1]
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 15])
+def test_names_of_any_length_leave_room_and_hide_nothing(count):
+    tasks = [f"task_{index}_{'of_the_next_months_' * 4}end" for index in range(count)]
+    figure = plot.balancing(history(tasks))
+    figure.draw_without_rendering()
+    curves, matrix, _ = figure.axes
+    labels = [one.get_text() for one in matrix.get_yticklabels()]
+    assert labels[0] == "task_0_of_th\u2026_months_end"
+    assert len(set(labels)) == count
+    drawn, page = figure.get_tightbbox(), figure.bbox_inches
+    assert drawn.x0 >= 0
+    assert drawn.x1 <= page.x1
+    assert drawn.y0 >= 0
+    assert drawn.y1 <= page.y1
+    assert matrix.bbox.height > figure.dpi * 1.9
+    assert curves.get_legend().get_window_extent().x0 > curves.bbox.x1 - 1
+
+
+def test_names_that_differ_in_their_middle_are_shown_whole():
+    tasks = [f"{'a' * 20}_{index}_{'b' * 20}" for index in range(2)]
+    matrix = panels(plot.balancing(history(tasks)))["mean cosine of gradients"]
+    assert [one.get_text() for one in matrix.get_yticklabels()] == tasks
+
+
 def test_what_has_no_weights():
     with pytest.raises(DataError, match="There are no weights of tasks to draw"):
         plot.balancing({"loss": [0.5]})
