@@ -42,7 +42,7 @@ class BalancingLog(keras.callbacks.Callback):
 
     Attributes:
         records: one dict a watched step: `epoch` and `step`, both from 0, and the
-            values by name. Steps are counted by the optimizer, over all calls of `fit`.
+            values by name. Steps go on from those that the optimizer has made before.
 
     Raises:
         DataError: in `fit`, the model isn't a `MultiTaskModel`, or this object has the
@@ -76,7 +76,8 @@ class BalancingLog(keras.callbacks.Callback):
         self._observer: Any = None
         self._writer: Any = None
         self._epoch = self._epoch_start = 0
-        self._step = self._last = 0
+        self._start = self._watched = 0
+        self._step: int | None = None
         self._watching = False
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -85,6 +86,7 @@ class BalancingLog(keras.callbacks.Callback):
 
         self._check()
         self._observer = attach(self.model)
+        self._step = None
         if self.tensorboard is not None:
             import tensorflow as tf
 
@@ -92,24 +94,26 @@ class BalancingLog(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._epoch, self._epoch_start = epoch, len(self.records)
-        # Not sooner: a callback may restore the optimizer when the training begins.
-        iterations = self.model.optimizer.iterations
-        self._step = int(keras.ops.convert_to_numpy(iterations))
+        # Not sooner: a callback may restore the optimizer when the training begins. Not
+        # later: it doesn't count steps whose gradients overflow or are kept back.
+        if self._step is None:
+            self._step = _steps_made(self.model.optimizer) - 1
+        self._start = self._step + 1
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        self._watching = batch == 0 or batch - self._last >= self.every
+        self._watching = batch == 0 or batch - self._watched >= self.every
         if self._watching:
-            self._last = batch
+            self._watched = batch
         self._observer.ask(self, self._watching)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        # An epoch may end before the last execution has all of its steps.
+        last = (self.params["steps"] or math.inf) - 1
+        self._step = self._start + int(min(batch, last))
         if self._watching:
-            # An epoch may end before the last execution has all of its steps.
-            last = (self.params["steps"] or math.inf) - 1
-            step = self._step + int(min(batch, last))
             values = self._values()
-            self.records.append({"epoch": self._epoch, "step": step, **values})
-            self._write(step, values)
+            self.records.append({"epoch": self._epoch, "step": self._step, **values})
+            self._write(self._step, values)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         records = self.records[self._epoch_start :]
@@ -163,7 +167,7 @@ class BalancingLog(keras.callbacks.Callback):
     def _write_row(self, row: dict[str, float]) -> None:
         path = Path(self.csv or "")
         first = len(self.records) == 1
-        kept = _rows_before(self._step, path, list(row)) if first else []
+        kept = _rows_before(self._start, path, list(row)) if first else []
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w" if first else "a", newline="", encoding="utf-8") as file:
             writer = csv_files.DictWriter(file, list(row))
@@ -184,6 +188,16 @@ def _names(tasks: list[str]) -> list[str]:
         *(f"{task}_gradient_norm" for task in tasks),
         *(f"{task}_{other}_gradient_cosine" for task, other in pairs),
     ]
+
+
+def _steps_made(optimizer: Any) -> int:
+    """Return how many steps an optimizer has seen, those that it kept back among them.
+
+    With gradient accumulation it counts only its updates.
+    """
+    made = int(keras.ops.convert_to_numpy(optimizer.iterations))
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    return made * (getattr(inner, "gradient_accumulation_steps", None) or 1)
 
 
 def _rows_before(step: int, path: Path, columns: list[str]) -> list[dict[str, str]]:

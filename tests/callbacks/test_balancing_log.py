@@ -217,6 +217,17 @@ def test_several_steps_an_execution():
         assert one == pytest.approx(each.records[one["step"]], rel=1e-4, abs=1e-6)
 
 
+@pytest.mark.parametrize("accumulated", [None, 3])
+def test_steps_are_counted_over_all_epochs(accumulated):
+    """Also where the optimizer, which keeps gradients back, counts fewer."""
+    optimizer = keras.optimizers.SGD(0.05, gradient_accumulation_steps=accumulated)
+    model = toy(optimizer=optimizer)
+    fit(model, log := BalancingLog(every=1), epochs=3)
+    assert [one["step"] for one in log.records] == list(range(12))
+    fit(model, log := BalancingLog())
+    assert log.records[0]["step"] == 12
+
+
 def test_what_is_freed_while_the_model_trains_is_seen():
     class Free(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
