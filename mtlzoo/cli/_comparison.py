@@ -23,8 +23,8 @@ def summarise(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
     What is not known is `None`: the deviation of one seed; means of a training that
     diverged, which ranks behind all others, and its `delta_m`; `delta_m` where the
-    baseline diverged or has a metric that isn't above 0; and the time of a step where
-    none was made but the first, which includes compiling.
+    baseline diverged or has a metric that isn't above 0; FLOPs that depend on the row;
+    and the time of a step where none was made but the first, which includes compiling.
     """
     by_method: dict[str, list[dict[str, Any]]] = {}
     for record in records:
@@ -97,8 +97,8 @@ def cells(row: dict[str, Any]) -> list[str]:
         _show(row["delta_m"], 2, sign="+"),
         f"{row['mean_rank']:.1f}",
         f"{row['parameters']:,}",
-        f"{row['flops'] / 1e6:.2f}",
-        _number(row["step_seconds"] and 1e3 * row["step_seconds"], 1),
+        _number(row["flops"], 2, scale=1e-6),
+        _number(row["step_seconds"], 1, scale=1e3),
         _number(row["step_ratio"], 2),
     ]
 
@@ -131,7 +131,8 @@ def explanation(rows: list[dict[str, Any]]) -> list[str]:
     if any(UNKNOWN in cells(row) for row in rows):
         sentences.append(
             f"{UNKNOWN}: not known, since a training diverged, a metric of "
-            f"{BASELINE} is not above 0, or there were too few steps to time."
+            f"{BASELINE} is not above 0, operations depend on the row, or there were "
+            "too few steps to time."
         )
     return sentences
 
@@ -194,9 +195,12 @@ def _show(spread: Sequence[float | None], digits: int, sign: str = "") -> str:
     return "\u00a0±\u00a0".join(shown)  # spaces that no table breaks a line at
 
 
-def _number(value: float | None, digits: int, sign: str = "") -> str:
+def _number(
+    value: float | None, digits: int, sign: str = "", scale: float = 1.0
+) -> str:
     if value is None:
         return UNKNOWN
+    value *= scale
     kind = "f" if abs(value) < 1e8 else "e"  # of a training that nearly diverged
     # Adding 0 makes one of a negative 0.
     return f"{round(value, digits) + 0.0:{sign}.{digits}{kind}}"

@@ -1,12 +1,15 @@
+import contextlib
+import io
 import logging
 from typing import Any
 
 
-def forward_flops(model: Any) -> int:
+def forward_flops(model: Any) -> int | None:
     """Return the floating-point operations of predicting one row.
 
     Multiplications and additions count one each, as TensorFlow's profiler counts them;
-    operations that it has no count for, such as look-ups, count none.
+    operations that it has no count for, such as look-ups, count none. `None` where it
+    can't tell, since a shape depends on the row, as with texts.
     """
     import tensorflow as tf
 
@@ -24,8 +27,12 @@ def forward_flops(model: Any) -> int:
     logger = tf.get_logger()
     level = logger.level
     logger.setLevel(logging.ERROR)  # the profiler warns of its own insides
+    skipped = io.StringIO()  # all that it says of operations that it leaves out
     try:
-        profile = tf.compat.v1.profiler.profile(graph, options=options)
+        with contextlib.redirect_stderr(skipped):
+            profile = tf.compat.v1.profiler.profile(graph, options=options)
     finally:
         logger.setLevel(level)
+    if "incomplete shapes" in skipped.getvalue():
+        return None
     return int(profile.total_float_ops)

@@ -139,7 +139,8 @@ def _draw_weights(
             linewidth=1.6 if task in shown else 0.8,
             zorder=2 if task in shown else 1,
             marker="o" if known.sum() == 1 else None,
-            label=name if task in shown else None,
+            # A label that begins with an underscore would be left out of the legend.
+            label=re.sub("^_", "\u200b_", name) if task in shown else None,
         )
     others = "" if len(shown) == len(tasks) else "; grey: the others"
     panel.set_title(f"weight of each task{others}", fontsize=10, loc="left")

@@ -3,9 +3,11 @@ import json
 import pytest
 from click.testing import CliRunner
 
+import mtlzoo
 from mtlzoo.cli import _cells, main
 from mtlzoo.cli._cells import leave_out, make_cells
 from mtlzoo.cli._comparison import cells as table_cells, markdown, summarise
+from mtlzoo.cli._flops import forward_flops
 from mtlzoo.cli._settings import Settings
 from mtlzoo.errors import TaskError
 
@@ -82,6 +84,7 @@ def test_one_seed_has_no_spread():
 def test_a_training_that_diverged_does_not_take_the_others_with_it():
     wild = record("mmoe", 0, (0.9, float("inf")))
     wild["step_seconds"] = 0.0  # of one step, which is that of compiling
+    wild["flops"] = None
     rows = summarise(
         [
             record("single_task", 0, (0.8, 2.0)),
@@ -95,7 +98,7 @@ def test_a_training_that_diverged_does_not_take_the_others_with_it():
     assert mmoe["metrics"]["a_auc"] == [0.9, 0.0]
     assert mmoe["metrics"]["b_mae"] == mmoe["delta_m"] == [None, None]
     assert [row["mean_rank"] for row in rows] == [1.5, 2.5, 2.0]
-    assert table_cells(mmoe)[2:4] == ["n/a", "n/a"]
+    assert table_cells(mmoe)[2:] == ["n/a", "n/a", "2.0", "10", "n/a", "125.0", "0.25"]
     page = markdown(rows, "mtlzoo compare x")
     assert "n/a: not known, since a training diverged" in page
 
@@ -176,6 +179,18 @@ def test_refuses(tmp_path, more, match):
     assert result.exit_code != 0
     assert match in result.output
     assert not list(tmp_path.iterdir())
+
+
+def test_operations_that_depend_on_the_row_are_not_counted(capsys):
+    outputs = []
+    for inputs in (mtlzoo.Text(vocabulary=["a", "b"]), (3,)):
+        model = mtlzoo.build(
+            "shared_bottom", inputs={"x": inputs}, tasks=[mtlzoo.tasks.Binary("y")]
+        )
+        outputs.append(forward_flops(model))
+    assert outputs[0] is None
+    assert outputs[1] > 0
+    assert capsys.readouterr().err == ""
 
 
 def test_architectures_that_do_not_take_the_data(tmp_path, capsys):

@@ -111,6 +111,12 @@ def test_names_of_any_length_leave_room_and_hide_nothing(count):
     assert curves.get_legend().get_window_extent().x0 > curves.bbox.x1 - 1
 
 
+def test_a_name_that_begins_with_an_underscore():
+    curves = panels(plot.balancing(history(["_", "two"])))["weight of each task"]
+    names = [one.get_text() for one in curves.get_legend().get_texts()]
+    assert names == ["\u200b_", "two"]
+
+
 def test_names_that_differ_in_their_middle_are_shown_whole():
     tasks = [f"{'a' * 20}_{index}_{'b' * 20}" for index in range(2)]
     matrix = panels(plot.balancing(history(tasks)))["mean cosine of gradients"]
