@@ -80,7 +80,7 @@ def prepare_inputs(model: Any, x: Any) -> dict[str, Any]:
     """Return a dict with one array or tensor for each input of `model`."""
     tensors = {tensor.name: tensor for tensor in model.inputs}
     if not _labels.is_table(x):
-        x = dict(zip(tensors, x if isinstance(x, list) else [x], strict=False))
+        x = dict(zip(_in_order(model), x if isinstance(x, list) else [x], strict=False))
     _refuse_missing_inputs(tensors, x)
     arrays = {
         name: _as_array(name, x[name], tensor) for name, tensor in tensors.items()
@@ -89,6 +89,13 @@ def prepare_inputs(model: Any, x: Any) -> dict[str, Any]:
         rows = {name: len(array) for name, array in arrays.items()}
         raise DataError(f"Inputs must have the same number of rows. Received: {rows}.")
     return arrays
+
+
+def _in_order(model: Any) -> list[str]:
+    """Return the names of a model's inputs in the order in which they were given."""
+    given = model.input  # `model.inputs` are sorted by name
+    tensors = given.values() if isinstance(given, Mapping) else model.inputs
+    return [tensor.name for tensor in tensors]
 
 
 @contextlib.contextmanager

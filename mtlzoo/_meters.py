@@ -139,11 +139,13 @@ class Meters:
                 present.append(ops.convert_to_tensor(False))
                 continue
             weights = weights_of(task, sample_weight)
-            one = task_loss(task, y[task.name], y_pred[task.name], weights)
+            # Heads of `mtlzoo.build` give float32; those of other models may not.
+            predictions = ops.cast(y_pred[task.name], "float32")
+            one = task_loss(task, y[task.name], predictions, weights)
             if count:
                 meter.update_loss(one.mean, one.weight)
                 meter.update_state(
-                    one.labels, y_pred[task.name], one.label_present, one.label_weights
+                    one.labels, predictions, one.label_present, one.label_weights
                 )
             losses.append(one.loss * task.loss_weight)
             present.append(one.present)

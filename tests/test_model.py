@@ -344,6 +344,57 @@ class TestFromFunctional:
         )
         assert list(made.output) == ["click", "buy"]
 
+    def test_inputs_in_a_list_are_in_the_order_of_the_model(self, tmp_path):
+        inputs = [keras.Input((2,), name=name) for name in ("user", "item")]
+        hidden = keras.layers.Concatenate()(inputs)
+        outputs = {
+            name: keras.layers.Dense(1, name=name)(hidden) for name in ("click", "buy")
+        }
+        model = keras.Model(inputs, outputs)
+        made = MultiTaskModel.from_functional(
+            model, [tasks.Binary("click"), tasks.Binary("buy")]
+        )
+        random = np.random.default_rng(0)
+        user, item = random.normal(size=(2, 4, 2)).astype("float32")
+        expected = model.predict([user, item], verbose=0)["buy"]
+        made.save(tmp_path / "m.keras")
+        for one in (made, keras.saving.load_model(tmp_path / "m.keras")):
+            for x in ([user, item], {"item": item, "user": user}):
+                found = one.predict(x, verbose=0)["buy"]
+                np.testing.assert_allclose(found, expected, atol=1e-6)
+
+    @pytest.mark.parametrize("balancing", [None, "famo", "mgda"])
+    @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
+    def test_predictions_in_any_precision(self, policy, balancing):
+        """Losses and metrics are those of the same predictions in float32."""
+        keras.config.set_dtype_policy(policy)
+        inputs = keras.Input((3,), name="x")
+        hidden = keras.layers.Dense(4)(inputs)
+        outputs = {
+            "click": keras.layers.Dense(1, activation="sigmoid", name="click")(hidden),
+            "price": keras.layers.Dense(1, name="price")(hidden),
+        }
+        model = MultiTaskModel.from_functional(
+            keras.Model(inputs, outputs),
+            [tasks.Binary("click"), tasks.Regression("price")],
+            balancing=balancing,
+            optimizer="sgd",
+        )
+        x = np.random.default_rng(0).normal(size=(8, 3)).astype("float32")
+        y = {"click": np.array([0, 1] * 4), "price": 3.0 * x[:, 0]}
+        y["price"][:2] = np.nan
+        predictions = model.predict(x, verbose=0)
+        assert predictions["price"].dtype != "float32"
+        errors = predictions["price"][:, 0].astype("float32") - y["price"]
+        found = model.fit(x, y, verbose=0).history
+        np.testing.assert_allclose(
+            found["price_loss"][0], np.nanmean(errors**2), rtol=1e-2
+        )
+        assert all(np.isfinite(one.numpy()).all() for one in model.trainable_variables)
+        assert np.isfinite(
+            list(model.evaluate(x, y, verbose=0, return_dict=True).values())
+        ).all()
+
     def test_shares_weights(self):
         model = plain_keras()
         made = MultiTaskModel.from_functional(
