@@ -1,6 +1,7 @@
 """The graph of a functional model. Keras's private names for it stand here alone."""
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -69,6 +70,41 @@ def call(step: Step, values: dict[int, Any], *, training: bool) -> list[Any]:
     return list(keras.tree.flatten(operation(*positional, **named)))
 
 
+@contextlib.contextmanager
+def one_call(model: Any) -> Iterator[None]:
+    """Make the calls of layers inside parts of one call of `model`, as Keras does.
+
+    A layer that is called by itself forgets the losses that it has added before.
+    """
+    model._get_call_context()
+    try:
+        yield
+    finally:
+        model._maybe_reset_call_context()
+
+
+def variables(step: Step) -> list[Any]:
+    """Return the variables of a step's layer, and those that the step is called on.
+
+    An operation such as `ops.matmul(x, dense.kernel)` takes a variable as it is.
+    """
+    given = keras.tree.flatten([step.arguments.args, step.arguments.kwargs])
+    return [
+        *getattr(step.layer, "variables", ()),
+        *(one for one in given if isinstance(one, keras.Variable)),
+    ]
+
+
+def learnable(model: Any) -> list[Any]:
+    """Return the variables that were made to be trained, those now frozen too.
+
+    Neither statistics nor the states of random numbers are among them.
+    """
+    return [
+        one for layer in model._flatten_layers() for one in layer._trainable_variables
+    ]
+
+
 def repeat(steps: Iterable[Step], values: dict[int, Any]) -> None:
     """Call the layers of steps again, on other symbolic tensors.
 
@@ -93,7 +129,9 @@ def is_plain_functional(layer: Any, step: Step) -> bool:
     if not isinstance(layer, Functional) or type(layer).call is not Functional.call:
         return False
     positional, named = step.arguments.args, step.arguments.kwargs
-    if len(positional) != 1 or any(one is not None for one in named.values()):
+    # Keras gives several inputs without masks a list of `None`.
+    given = keras.tree.flatten(list(named.values()))
+    if len(positional) != 1 or any(one is not None for one in given):
         return False
     try:
         keras.tree.assert_same_structure(positional[0], layer.input)
@@ -105,6 +143,18 @@ def is_plain_functional(layer: Any, step: Step) -> bool:
 def flat_inputs(model: Any, x: Any) -> list[Any]:
     """Return what `model` is called on as a list of tensors, as the model would."""
     return list(model._standardize_inputs(x))
+
+
+def as_inputs(model: Any, tensors: Sequence[Any]) -> list[Any]:
+    """Return tensors in the dtypes and ranks of the inputs of a functional model.
+
+    They may have others: a model of pixels as floats takes those that are integers.
+
+    Args:
+        model: a functional model.
+        tensors: flat, one for each of its inputs.
+    """
+    return list(model._adjust_input_rank(model._convert_inputs_to_tensors(tensors)))
 
 
 def shapes(function: Callable[..., list[Any]], inputs: list[Any]) -> list[Any]:

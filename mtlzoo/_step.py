@@ -77,11 +77,10 @@ class TrainingStep(_Model):
         training: bool = True,
     ) -> Any:
         """Return the loss that is minimised, and count each task's loss and metrics."""
+        # First those of the layers, as `other_losses` says.
+        others = super().compute_loss(x, training=training) if self.losses else 0.0
         losses, present = self.task_losses(y, y_pred, sample_weight)
-        total = total_loss(self.balancing, losses, present, training=training)
-        if self.losses:
-            total += super().compute_loss(x, training=training)
-        return total
+        return total_loss(self.balancing, losses, present, training=training) + others
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None

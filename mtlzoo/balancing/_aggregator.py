@@ -79,6 +79,13 @@ class Aggregator(Balancing):
                 "`heads` must be a weighting, such as 'uncertainty'. Received: "
                 f"heads={heads!r}."
             )
+        if self.heads and (self.heads.uses_losses_after or self.heads.looks_ahead):
+            raise ValueError(
+                "`heads` must be a weighting that needs the losses of a step alone, "
+                f"and {type(self.heads).__name__} tries steps out. Received: "
+                f"heads={heads!r}. Choose another, such as 'uncertainty', or use it as "
+                "the balancing of the whole model."
+            )
 
     def build(self, num_tasks: int, block_sizes: Sequence[int] = ()) -> None:
         """Make the state.
@@ -100,6 +107,18 @@ class Aggregator(Balancing):
         for part in (self.normalization, self.heads):
             if part is not None and not part.built:
                 part.build(num_tasks)
+
+    def see_tasks(self, names: Sequence[str]) -> None:
+        if self.heads is not None:
+            self.heads.see_tasks(names)
+
+    def on_epoch_begin(self, epoch: int) -> None:
+        if self.heads is not None:
+            self.heads.on_epoch_begin(epoch)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        if self.heads is not None:
+            self.heads.on_epoch_end(epoch, logs)
 
     @abstractmethod
     def aggregate(

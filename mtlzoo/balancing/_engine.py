@@ -59,7 +59,9 @@ def train_step(
     by_parameters = aggregator.gradients == "parameters"
     backward = _by_parameters if by_parameters else _by_representation
     passes = []
-    for one in split_batch((x, y, sample_weight), aggregator.num_samples):
+    for one in split_batch(
+        (x, y, sample_weight), aggregator.num_samples, none_empty=True
+    ):
         with supervised(one):
             passes.append(backward(model, part, one, scale))
     losses = sum(one.losses for one in passes) / len(passes)
@@ -114,10 +116,10 @@ def _by_parameters(model: Any, part: SharedPart, data: Any, scale: Any) -> _Pass
     ]
     with tf.GradientTape(persistent=True) as tape:
         predictions = model(x, training=True)
-        losses, present = model.separate_losses(y, predictions, sample_weight)
-        scaled = [loss * scale for loss in losses]
         penalty = other_losses(model, x)
         scaled_penalty = penalty * scale
+        losses, present = model.separate_losses(y, predictions, sample_weight)
+        scaled = [loss * scale for loss in losses]
 
     shapes = [one.shape for one in shared]
     rows = Rows(len(scaled), shapes, scale, by_xla=bool(model.jit_compile))
@@ -153,11 +155,12 @@ def _by_representation(model: Any, part: SharedPart, data: Any, scale: Any) -> _
     trunk = [one for one in part.trunk if one.trainable]
     with tf.GradientTape(persistent=True) as tape:
         inputs = _graph.flat_inputs(model, x)
-        predictions, cuts = part.run(inputs, tape.watch)
-        losses, present = model.separate_losses(y, predictions, sample_weight)
-        scaled = [loss * scale for loss in losses]
+        with _graph.one_call(model):
+            predictions, cuts = part.run(inputs, tape.watch)
         penalty = other_losses(model, x)
         scaled_penalty = penalty * scale
+        losses, present = model.separate_losses(y, predictions, sample_weight)
+        scaled = [loss * scale for loss in losses]
     before, behind = [one for one, _ in cuts], [one for _, one in cuts]
 
     shapes = [tf.shape(one) for one in behind]

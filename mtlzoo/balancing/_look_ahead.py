@@ -132,8 +132,9 @@ def _losses(model: Any, data: Any, values: Sequence[Any]) -> tuple[Any, Any, Any
     )
     with scope:
         predictions = model(x, training=True)
+        penalty = other_losses(model, x)
         losses, present = model.task_losses(y, predictions, sample_weight, count=False)
-        return losses, present, other_losses(model, x)
+        return losses, present, penalty
 
 
 def _rate(optimizer: Any, variable: Any) -> Any:

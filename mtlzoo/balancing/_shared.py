@@ -35,8 +35,8 @@ class SharedPart:
         self.tasks_of: dict[int, _Tasks] = {}
         self.own: list[list[Any]] = [[] for _ in outputs]
         self.trunk: list[Any] = []
-        for layer, tasks in self._call.layers():
-            for variable in layer.variables:
+        for step, tasks in self._call.steps():
+            for variable in _graph.variables(step):
                 known = self.tasks_of.get(id(variable), frozenset())
                 self.tasks_of[id(variable)] = known | tasks
                 place = self.trunk if len(tasks) > 1 else self.own[min(tasks)]
@@ -131,14 +131,14 @@ class _Call:
     def _add(self, tensor: Any, tasks: _Tasks) -> None:
         self.tasks[id(tensor)] = self.tasks.get(id(tensor), frozenset()) | tasks
 
-    def layers(self) -> list[tuple[Any, _Tasks]]:
-        """Return each layer that is called, with the tasks that the call serves."""
+    def steps(self) -> list[tuple[_graph.Step, _Tasks]]:
+        """Return each step that serves tasks, and which tasks these are."""
         found = []
         for index, step in enumerate(self._steps):
             if index in self._inner:
-                found += self._inner[index].layers()
-            elif isinstance(step.layer, keras.layers.Layer) and self._served[index]:
-                found.append((step.layer, self._served[index]))
+                found += self._inner[index].steps()
+            elif self._served[index]:
+                found.append((step, self._served[index]))
         return found
 
     def run(
@@ -154,22 +154,34 @@ class _Call:
                 continue
             taken = [held[id(one)] for one in step.inputs]
             if index in self._inner:
-                made = self._inner[index].run(taken, step.layer.inputs, cut)
+                made = self._run_inside(index, taken, cut)
             else:
                 made = self._run_step(index, taken, cut)
             held.update(zip(map(id, step.outputs), made, strict=True))
         return [held[id(one)] for one in self._outputs]
 
+    def _run_inside(
+        self, index: int, taken: Sequence[_Held], cut: Callable[[Any], Any]
+    ) -> list[_Held]:
+        model = self._steps[index].layer
+        converted = _graph.as_inputs(model, [one.tensor for one in taken])
+        inputs = [
+            one if one.tensor is tensor else _Held(tensor, one.shared, one.learned)
+            for one, tensor in zip(taken, converted, strict=True)
+        ]
+        return self._inner[index].run(inputs, model.inputs, cut)
+
     def _run_step(
         self, index: int, taken: Sequence[_Held], cut: Callable[[Any], Any]
     ) -> list[_Held]:
         step = self._steps[index]
-        shared = len(self._served[index]) > 1
+        # What serves no task, an output that is left aside, is no reason for a cut.
+        shared = len(self._served[index]) != 1
         values = {
             id(one): value.tensor if shared else value.own(cut)
             for one, value in zip(step.inputs, taken, strict=True)
         }
-        trainable = getattr(step.layer, "trainable_variables", ())
-        learned = bool(trainable) or any(one.learned for one in taken)
+        trainable = any(one.trainable for one in _graph.variables(step))
+        learned = trainable or any(one.learned for one in taken)
         made = _graph.call(step, values, training=True)
         return [_Held(value, shared, learned) for value in made]

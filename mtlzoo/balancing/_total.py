@@ -44,7 +44,11 @@ def total_loss(
 
 
 def other_losses(model: Any, x: Any) -> Any:
-    """Return the sum of the losses that layers add, as Keras counts them."""
+    """Return the sum of the losses that layers add, as Keras counts them.
+
+    Call it right after the forward pass. Replicas wait for each other where they sum
+    the losses of tasks, and the pass of another one forgets what layers have added.
+    """
     if not model.losses:
         return ops.zeros(())
     return keras.Model.compute_loss(model, x, training=True)

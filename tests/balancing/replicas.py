@@ -26,6 +26,7 @@ def methods():
         balancing.FAMO(),
         balancing.Uncertainty(),
         balancing.CAGrad(heads="uncertainty"),
+        balancing.CRMOGM("cagrad", heads="dwa"),
         balancing.DualBalancing(),
         balancing.DualBalancing(gradients="representation"),
         balancing.ExcessMTL(gradients="representation", eta=0.5),
@@ -46,6 +47,8 @@ def train(method, strategy):
     )
     with strategy.scope():
         model = toy(copy)
+    for name in ("low", "price"):  # of what is shared, and of one task
+        model.get_layer(name).activity_regularizer = keras.regularizers.L2(0.1)
     model.fit(x, y, batch_size=12, epochs=2, shuffle=False, verbose=0)
     return [keras.ops.convert_to_numpy(one.value) for one in model.variables]
 

@@ -12,7 +12,7 @@ from toys import TASKS, data, functional, toy
 
 import mtlzoo
 from mtlzoo import balancing, tasks
-from mtlzoo.errors import TaskError
+from mtlzoo.errors import DataError, TaskError
 
 MODES = ("parameters", "representation")
 
@@ -205,6 +205,28 @@ def test_learned_weights_of_heads_are_trained(gradients):
     assert np.abs(model.balancing.heads.log_variances.numpy()).min() > 1e-4
 
 
+def test_weightings_of_heads_see_the_epochs_end():
+    model = toy(balancing.MGDA(heads="dwa"))
+    history = fit(model, missing=False, epochs=2).history
+    for index, task in enumerate(TASKS):
+        expected = history[f"{task.name}_loss"]
+        heads = model.balancing.heads
+        np.testing.assert_allclose(heads.before_last[index], expected[0], rtol=1e-5)
+        np.testing.assert_allclose(heads.last[index], expected[1], rtol=1e-5)
+
+
+def test_weightings_of_heads_see_the_tasks_and_the_logs():
+    method = balancing.DTP(logs=[f"{task.name}_los" for task in TASKS])
+    with pytest.raises(TaskError, match="which the logs don't have"):
+        fit(toy(balancing.Sum(heads=method)))
+
+
+@pytest.mark.parametrize("name", ["auto_lambda", "famo"])
+def test_heads_have_no_weighting_that_tries_steps_out(name):
+    with pytest.raises(ValueError, match="tries steps out"):
+        balancing.Sum(heads=name)
+
+
 @pytest.mark.parametrize("gradients", MODES)
 def test_an_absent_task_changes_nothing(gradients):
     model = toy(balancing.NashMTL(gradients=gradients))
@@ -366,7 +388,7 @@ def test_evaluating_reports_the_plain_sum_and_changes_no_state():
 
 def test_replicas_train_as_one_does():
     lines = [line.split(" ", 1) for line in lines_of("replicas.py", __file__)]
-    assert len(lines) == 17
+    assert len(lines) == 18
     apart = {name: float(distance) for distance, name in lines}
     assert max(apart.values()) < 1e-5, apart
 
@@ -481,6 +503,61 @@ def test_an_aggregation_needs_something_shared():
         )
 
 
+def test_statistics_and_random_numbers_are_nothing_to_share():
+    inputs = keras.Input((5,), name="age")
+    hidden = keras.layers.Normalization(mean=1.0, variance=2.0)(inputs)
+    hidden = keras.layers.Dropout(0.5)(hidden)
+    outputs = {
+        name: keras.layers.Dense(1, name=name)(hidden) for name in ("price", "hours")
+    }
+    with pytest.raises(TaskError, match="share no variable that is learned"):
+        mtlzoo.MultiTaskModel.from_functional(
+            keras.Model(inputs, outputs), TASKS[1:], balancing="pcgrad"
+        )
+
+
+@pytest.mark.parametrize("gradients", MODES)
+@pytest.mark.parametrize("rows", [1, 2, 4])
+def test_batches_that_are_too_small_to_be_split(rows, gradients):
+    """Of four rows in batches of three, the last one is by itself."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((5,), name="age")
+    hidden = keras.layers.BatchNormalization()(keras.layers.Dense(4)(inputs))
+    outputs = {
+        name: keras.layers.Dense(1, name=name)(hidden) for name in ("price", "hours")
+    }
+    model = mtlzoo.MultiTaskModel.from_functional(
+        keras.Model(inputs, outputs),
+        TASKS[1:],
+        balancing=balancing.MoDo(gradients=gradients),
+    )
+    x, y = data(rows)
+    del y["click"]
+    history = model.fit(x, y, batch_size=3, verbose=0).history
+    assert history["loss"][0] > 0
+    assert all(np.isfinite(one.numpy()).all() for one in model.variables)
+
+
+@pytest.mark.parametrize("method", ["sdmgrad", "auto_lambda"])
+def test_sparse_inputs_are_not_split(method):
+    inputs = keras.Input((5,), sparse=True, name="age")
+    hidden = keras.layers.Dense(4)(inputs)
+    outputs = {
+        name: keras.layers.Dense(1, name=name)(hidden) for name in ("price", "hours")
+    }
+    model = mtlzoo.MultiTaskModel.from_functional(
+        keras.Model(inputs, outputs), TASKS[1:], balancing="pcgrad"
+    )
+    x, y = data()
+    del y["click"]
+    sparse = {"age": tf.sparse.from_dense(x["age"])}
+    dataset = tf.data.Dataset.from_tensor_slices((sparse, y)).batch(16)
+    assert np.isfinite(model.fit(dataset, verbose=0).history["loss"][0])
+    model.compile(balancing=method)
+    with pytest.raises(DataError, match="can't be split by rows"):
+        model.fit(dataset, verbose=0)
+
+
 @pytest.mark.parametrize("gradients", MODES)
 def test_a_frozen_trunk_trains_the_heads(gradients):
     model = functional()
@@ -517,6 +594,27 @@ def test_a_balancing_object_belongs_to_one_number_of_tasks():
         mtlzoo.MultiTaskModel.from_functional(
             keras.Model(inputs, outputs), TASKS[1:], balancing=method
         )
+
+
+@pytest.mark.parametrize("name", ["db_mtl", "excess_mtl", "moco"])
+def test_a_balancing_object_that_remembers_gradients_belongs_to_one_model(name):
+    model = toy(name)
+    method = model.balancing
+    model.compile(balancing=method)  # what is shared is the same
+    assert model.balancing is method
+    model.get_layer("low").trainable = False
+    with pytest.raises(TaskError, match="here they share something else"):
+        model.compile(balancing=method)
+
+
+def test_an_object_that_remembers_no_gradients_goes_to_another_model():
+    method = balancing.MoDo(gradients="representation")
+    toy(method)
+    assert sorted(method.block_sizes) == [6, 8]
+    model = functional()
+    model.get_layer("low").trainable = False
+    mtlzoo.MultiTaskModel.from_functional(model, TASKS, balancing=method)
+    assert method.block_sizes == (6,)
 
 
 @pytest.mark.parametrize(

@@ -200,6 +200,12 @@ def test_mixed_precision_with_loss_scaling():
     assert history["loss"][-1] < history["loss"][0]
 
 
+def test_variables_in_half_precision_are_too_coarse():
+    keras.config.set_dtype_policy("bfloat16")
+    with pytest.raises(ValueError, match=r"must be float32\. Received: bfloat16"):
+        toy("auto_lambda")
+
+
 def test_what_opposes_the_primary_task_loses_its_weight():
     """Two tasks read one number: the other's labels are the same, or the opposite."""
     x = {"age": np.random.default_rng(0).normal(size=(256, 1)).astype("float32")}
