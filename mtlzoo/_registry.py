@@ -20,6 +20,7 @@ import functools
 import importlib
 import importlib.metadata
 import importlib.util
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -211,10 +212,18 @@ def _plugin_points() -> tuple[importlib.metadata.EntryPoint, ...]:
 
 
 def unknown_name(noun: str, name: object, known: Iterable[str]) -> str:
-    """Return the message for an unknown name: what is close, and what there is."""
+    """Return the message for an unknown name: what is close, and what there is.
+
+    Args:
+        noun: what it names, such as `"trunk"` or `"option of the trunk 'cnn'"`.
+        name: the name.
+        known: the names that there are.
+    """
     known = sorted(known)
     hint = did_you_mean(name, known)
-    return f"There is no {noun} {name!r}.{hint} Known: {', '.join(known) or 'none'}."
+    kind, *owner = re.split(r"(?= (?:of|in) )", noun, maxsplit=1)
+    there = ", ".join(known) or "none"
+    return f"There is no {kind} {name!r}{''.join(owner)}.{hint} Known: {there}."
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

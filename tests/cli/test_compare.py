@@ -167,7 +167,7 @@ def test_a_folder_that_can_not_be_written(tmp_path):
     [
         (("--architectures", "shard_bottom"), "Did you mean 'shared_bottom'"),
         (("--balancing", "pcgrd"), "Did you mean 'pcgrad'"),
-        (("-o", "shared_bottom.width=3"), "no option of the architecture"),
+        (("-o", "shared_bottom.width=3"), "no option 'width' of the architecture"),
         (("-o", "width=3"), "compared: single_task, shared_bottom. Received: 'width'"),
         (("-o", "mmoe.num_experts=3"), "must be ARCHITECTURE.NAME=VALUE"),
         (("--learning-rate", "0"), "Invalid value for '--learning-rate'"),

@@ -203,23 +203,23 @@ class TestSettings:
             (
                 {"architecture": "mmoe", "options": {"num_expert": 4}},
                 OptionError,
-                "option of the architecture 'mmoe' 'num_expert'.*'num_experts'",
+                "option 'num_expert' of the architecture 'mmoe'.*'num_experts'",
             ),
             (
                 {"trunk": "rnn", "trunk_options": {"cells": "gru"}},
                 OptionError,
-                "option of the trunk 'rnn' 'cells'.*'cell'",
+                "option 'cells' of the trunk 'rnn'.*'cell'",
             ),
             ({"trunk_options": {"units": 4}}, OptionError, "add --trunk NAME"),
             (
                 {"dataset_options": {"rows": 4}},
                 OptionError,
-                "option of the data set 'adult' 'rows'",
+                "option 'rows' of the data set 'adult'",
             ),
             (
                 {"balancing_options": {"rows": 4}},
                 OptionError,
-                "option of the balancing 'equal' 'rows'",
+                "option 'rows' of the balancing 'equal'",
             ),
         ],
     )

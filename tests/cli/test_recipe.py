@@ -73,7 +73,7 @@ class TestRead:
     @pytest.mark.parametrize(
         ("changes", "error", "message"),
         [
-            ({"sedes": 2}, DataError, r"no entry of a recipe .* 'sedes'.*'seeds'"),
+            ({"sedes": 2}, DataError, r"no entry 'sedes' of a recipe .*'seeds'"),
             ({"limits": None}, DataError, r"needs the entry 'limits'"),
             ({"seeds": "5"}, DataError, r"'seeds' must be a whole number.*'5'"),
             ({"seeds": True}, DataError, r"'seeds' must be a whole number.*True"),

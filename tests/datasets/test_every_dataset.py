@@ -135,7 +135,7 @@ def test_a_built_model_fits_it(name, dataset):
 
 @every_dataset
 def test_unknown_option(name):
-    with pytest.raises(OptionError, match=r"no option of data set .* 'batchsize'. Did"):
+    with pytest.raises(OptionError, match=r"no option 'batchsize' of data set .*Did"):
         load(name, batchsize=3)
 
 

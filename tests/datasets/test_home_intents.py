@@ -161,7 +161,7 @@ def test_one_language_has_no_language_task(loaded):
 
 
 def test_refuses_other_languages():
-    with pytest.raises(DataError, match=r"no language of .* 'it'.* de, en, es, fr"):
+    with pytest.raises(DataError, match=r"no language 'it' of .* de, en, es, fr"):
         load("home_intents", languages=("en", "it"))
 
 

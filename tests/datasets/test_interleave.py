@@ -283,7 +283,7 @@ class TestRefusals:
     def test_options(self):
         with pytest.raises(UnknownNameError, match="Did you mean 'proportional'"):
             stream(sampling="proportion")
-        with pytest.raises(UnknownNameError, match="no kind of `batches` 'apart'"):
+        with pytest.raises(UnknownNameError, match="no kind 'apart' of `batches`"):
             stream(batches="apart")
         with pytest.raises(DataError, match="is for sampling='temperature' alone"):
             stream(temperature=3.0)
@@ -311,7 +311,7 @@ class TestRefusals:
             interleave(sets)
         chosen = interleave(sets, tasks=[tasks.Binary("click", loss_weight=2.0)])
         assert chosen.tasks == [tasks.Binary("click", loss_weight=2.0)]
-        with pytest.raises(TaskError, match="no label in the data sets 'clack'"):
+        with pytest.raises(TaskError, match="no label 'clack' in the data sets"):
             interleave(two_sets(9, 9), tasks=[tasks.Binary("clack")])
 
     def test_inputs_of_one_name_that_differ(self):
@@ -327,7 +327,7 @@ class TestRefusals:
             interleave({"one": one, "other": other})
         chosen = interleave({"one": one, "other": other}, inputs={"u": ()})
         assert chosen.inputs == {"u": features.Numeric()}
-        with pytest.raises(DataError, match="no input in the data sets 'z'"):
+        with pytest.raises(DataError, match="no input 'z' in the data sets"):
             interleave(two_sets(9, 9), inputs={"z": ()})
 
     def test_rows_of_different_shapes(self):

@@ -99,7 +99,7 @@ class TestHeads:
         assert repr(model.load_report).endswith("left out  click")
 
     def test_refused(self, zoo):
-        with pytest.raises(UnknownNameError, match=r"no head of 'mmoe.table' 'clck'"):
+        with pytest.raises(UnknownNameError, match=r"no head 'clck' of 'mmoe.table'"):
             mtlzoo.load("mmoe.table", heads={"clck": None})
         with pytest.raises(BundleError, match="needs at least one task"):
             mtlzoo.load("mmoe.table", heads={"click": None, "color": None})
@@ -153,7 +153,7 @@ class TestLoadHead:
             mtlzoo.load_head("cat.resnet", onto=model)
         with pytest.raises(BundleError, match="stands on no base"):
             mtlzoo.load_head("mmoe.table", onto=model)
-        with pytest.raises(UnknownNameError, match=r"no head of 'dog.resnet' 'dgo'"):
+        with pytest.raises(UnknownNameError, match=r"no head 'dgo' of 'dog.resnet'"):
             mtlzoo.load_head("dog.resnet", onto=model, tasks=["dgo"])
 
     def test_other_base(self, zoo):

@@ -72,6 +72,6 @@ def test_what_is_known_of_the_inputs_stays():
 def test_another_mode_is_refused():
     model, _, _ = vectors()
     with pytest.raises(
-        OptionError, match=r"no mode of transfer 'features'. Did you me"
+        OptionError, match=r"no mode 'features' of transfer. Did you me"
     ):
         transfer.use_base(model, "features")

@@ -186,7 +186,7 @@ class TestRefusals:
         model = model_of("table", trunks.Tabular((4,)))
         with pytest.raises(DataError, match="'review' is a Text, whose steps can't be"):
             autoencoder(model, INPUTS["table"])
-        with pytest.raises(DataError, match=r"no input of .* 'height'"):
+        with pytest.raises(DataError, match=r"no input 'height' of "):
             autoencoder(model, {"height": ()})
         with pytest.raises(DataError, match="At least one input must be told"):
             autoencoder(model, {})

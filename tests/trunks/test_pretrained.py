@@ -346,7 +346,7 @@ def test_refuses_what_is_no_base(base, error, match):
             "keras.applications/MobileNetV4",
             {},
             UnknownNameError,
-            "no model of keras.applications 'MobileNetV4'. Did you mean 'MobileNetV",
+            "no model 'MobileNetV4' of keras.applications. Did you mean 'MobileNetV",
         ),
         (
             MOBILENET,
@@ -365,7 +365,7 @@ def test_refuses_what_is_no_base(base, error, match):
             "cnn",
             {"weights": None, "arguments": {"filters": (3,)}},
             OptionError,
-            "no argument of the base 'cnn' 'filters'. Known: none",
+            "no argument 'filters' of the base 'cnn'. Known: none",
         ),
         ("cnn", {"weights": "a.weights.h5"}, WeightsError, "There is no file 'a.wei"),
         ("cnn", {"weights": None, "trainable": "conv_9"}, UnknownNameError, "Nothing"),

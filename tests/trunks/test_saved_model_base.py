@@ -185,7 +185,7 @@ class TestRefuses:
             (
                 {"arguments": {"signature": "feature"}},
                 UnknownNameError,
-                "no signature of 'photos' 'feature'. Did you mean 'features'",
+                "no signature 'feature' of 'photos'. Did you mean 'features'",
             ),
             ({"arguments": {"sign": "x"}}, OptionError, "no argument of the base"),
         ],
