@@ -1,4 +1,5 @@
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import Any
 
 import keras
@@ -270,13 +271,18 @@ def expert_names(count: int, owner: str = "expert") -> list[str]:
     return [f"{owner} {index}" for index in range(1, count + 1)]
 
 
-def check_at_least(minimum: int, owner: str, **options: int) -> None:
-    """Refuse options that are below `minimum`.
+def check_at_least(minimum: int, owner: str, **options: Any) -> None:
+    """Refuse options that are no integers, or below `minimum`.
 
     Raises:
         OptionError: naming the option, what was expected and what came.
     """
     for name, value in options.items():
+        if not isinstance(value, Integral):
+            raise OptionError(
+                f"`{name}` of the architecture {owner!r} must be an integer. "
+                f"Received: {name}={value!r}."
+            )
         if value < minimum:
             raise OptionError(
                 f"`{name}` of the architecture {owner!r} must be at least {minimum}. "

@@ -1,7 +1,8 @@
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from numbers import Integral
 from typing import Any, ClassVar
 
 import keras
@@ -13,16 +14,21 @@ from mtlzoo.errors import TaskError
 NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def check_name(name: object, owner: str) -> str:
-    """Return `name` if it can name a task or an input, else raise `TaskError`.
+def check_name(name: object, owner: str, error: type[Exception] = TaskError) -> str:
+    """Return `name` if it can name a task or an input, else raise `error`.
 
     A name becomes a key of dicts, a part of variable paths and a name in serving
     signatures; this pattern is what all of them take.
     """
     if not isinstance(name, str) or not NAME_PATTERN.fullmatch(name):
-        raise TaskError(
+        plain = (
+            re.sub(r"[^A-Za-z0-9_]+", "_", f"{name}").strip("_") or owner.split()[-1]
+        )
+        near = plain if NAME_PATTERN.fullmatch(plain) else f"_{plain}"
+        raise error(
             f"The name of {owner} must start with a letter or underscore and hold "
-            f"only letters, digits and underscores. Received: {name!r}."
+            f"only letters, digits and underscores; rename it, such as {near!r}. "
+            f"Received: {name!r}."
         )
     return name
 
@@ -82,23 +88,27 @@ class Task(Configured, ABC):
             )
         self.loss_weight = float(loss_weight)
         self.loss = loss
+        if isinstance(loss, str):
+            try:
+                keras.losses.get(loss)
+            except ValueError as error:
+                raise TaskError(
+                    f"`loss` of task {name!r} must be a loss of Keras, its name, or a "
+                    f"function. Received: loss={loss!r}."
+                ) from error
         self.metrics = metrics
-        # JSON turns integer keys into strings; configs come back with them.
-        self.class_weight = (
-            {int(label): float(weight) for label, weight in class_weight.items()}
-            if class_weight
-            else None
-        )
+        self.class_weight = _class_weights(name, class_weight)
         self.missing = missing
         if self.class_weight and self.num_labels is None:
             raise TaskError(
                 f"`class_weight` needs classes, which {type(self).__name__} "
                 f"{name!r} doesn't have. Use sample weights instead."
             )
-        if self.class_weight and max(self.class_weight) >= (self.num_labels or 0):
+        known = range(self.num_labels or 0)
+        if unknown := sorted(set(self.class_weight or ()) - set(known)):
             raise TaskError(
-                f"`class_weight` of task {name!r} names class "
-                f"{max(self.class_weight)}, but there are {self.num_labels} classes."
+                f"`class_weight` of task {name!r} names class {unknown[-1]}, but there "
+                f"are {self.num_labels} classes, from 0 to {len(known) - 1}."
             )
 
     # What a head must produce.
@@ -205,12 +215,16 @@ class Task(Configured, ABC):
         return made
 
 
-def class_names(
-    name: str, classes: int | list[str] | tuple[str, ...]
-) -> tuple[int, list[str] | None]:
+def class_names(name: str, classes: Any) -> tuple[int, list[str] | None]:
     """Split `classes`, a count or a list of names, into both; refuse fewer than 2."""
-    if isinstance(classes, int):
-        count, names = classes, None
+    if isinstance(classes, str) or not isinstance(classes, Integral | Iterable):
+        raise TaskError(
+            f"`classes` of task {name!r} must be how many there are, or a list of "
+            f"their names. Received: {classes!r}."
+        )
+    names = None
+    if isinstance(classes, Integral):
+        count = int(classes)
     else:
         names = [str(one) for one in classes]
         count = len(names)
@@ -221,6 +235,22 @@ def class_names(
             f"`classes` of task {name!r} must be at least 2. Received: {count}."
         )
     return count, names
+
+
+def _class_weights(name: str, class_weight: Any) -> dict[int, float] | None:
+    if not class_weight:
+        return None
+    try:
+        # JSON turns integer keys into strings; configs come back with them.
+        weights = {int(one): float(weight) for one, weight in class_weight.items()}
+    except (AttributeError, TypeError, ValueError):
+        weights = {0: math.nan}
+    if not all(math.isfinite(one) and one >= 0 for one in weights.values()):
+        raise TaskError(
+            f"`class_weight` of task {name!r} must be a dict of weights of at least 0 "
+            f"by class index, such as {{1: 5.0}}. Received: {class_weight!r}."
+        )
+    return weights
 
 
 def not_a_class(labels: Any, count: int) -> Any:

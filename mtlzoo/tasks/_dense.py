@@ -59,11 +59,12 @@ class Dense(Task):
                 f"Dense {name!r} needs either `classes` or `channels`. Received: "
                 f"classes={classes}, channels={channels}."
             )
-        self.classes = classes
+        self.classes: int | list[str] | None = None
         self.channels = channels
         self.class_names: list[str] | None = None
         if classes is not None:
             self.num_classes, self.class_names = class_names(name, classes)
+            self.classes = self.class_names or self.num_classes
         super().__init__(
             name,
             loss_weight=loss_weight,

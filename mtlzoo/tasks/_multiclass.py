@@ -47,8 +47,8 @@ class Multiclass(Task):
         class_weight: Mapping[int, float] | None = None,
         missing: int | None = None,
     ) -> None:
-        self.classes = classes
         self.num_classes, self.class_names = class_names(name, classes)
+        self.classes = self.class_names or self.num_classes
         super().__init__(
             name,
             loss_weight=loss_weight,

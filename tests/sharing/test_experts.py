@@ -163,8 +163,10 @@ def test_config_round_trip(layer):
         ("cgc", {"num_shared_experts": 0}, "must be at least 1. Received: num_shared"),
         ("omoe", {"expert_units": ()}, "`expert_units` of the architecture 'omoe'"),
         ("dselect_k", {"num_experts": 1}, "must be at least 2"),
+        ("mmoe", {"num_experts": "3"}, "must be an integer. Received: num_experts='3'"),
+        ("mmoe", {"num_experts": 3.0}, "must be an integer. Received: num_experts=3.0"),
         ("dselect_k", {"gamma": 0.0}, "`gamma` of the architecture 'dselect_k' must"),
-        ("mmoe", {"experts": 3}, "no option of the architecture 'mmoe' 'experts'"),
+        ("mmoe", {"experts": 3}, "no option 'experts' of the architecture 'mmoe'"),
     ],
 )
 def test_wrong_options_are_refused(name, options, message):
