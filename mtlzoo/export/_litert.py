@@ -98,8 +98,14 @@ def _convert(model: keras.Model, quantize: str | None, folder: Path) -> bytes:
     except Exception as error:  # its own class, and several of TensorFlow's
         found = re.search(r"'tf\.\w+' op .*", str(error))
         reason = found[0] if found else str(error).strip().splitlines()[0]
+        hint = ""
+        if "HashTableV2" in reason:
+            hint = (
+                ". Vocabularies of integers, as booleans have, are none that LiteRT "
+                "knows; those of texts are: take Categorical(['0', '1'])."
+            )
         raise ExportError(
-            f"{model.name!r} has no LiteRT form, so nothing was written: {reason}"
+            f"{model.name!r} has no LiteRT form, so nothing was written: {reason}{hint}"
         ) from error
     return content
 

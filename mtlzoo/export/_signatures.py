@@ -65,7 +65,7 @@ def check_model(model: Any) -> None:
             f"{type(model).__name__}. Make one with mtlzoo.build, or with "
             "keras.Model(inputs, {'task': output})."
         )
-    if not isinstance(model.output, Mapping):
+    if not isinstance(getattr(model, "output", None), Mapping):  # Sequential has none
         raise ExportError(
             f"The outputs of {model.name!r} have no names. Make them a dict: "
             "mtlzoo.MultiTaskModel.from_functional(model, tasks), or "

@@ -70,6 +70,10 @@ def unbuilt():
         (unbuilt, "functional Keras model that is built.*Received: Sequential"),
         (lambda: "model", "functional Keras model that is built.*Received: str"),
         (lambda: functional(outputs=lambda y: [y]), "outputs of .* have no names"),
+        (
+            lambda: keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]),
+            "outputs of .* have no names.*'task': model.outputs",
+        ),
         (lambda: functional(key="other"), "under the key 'other' must carry that name"),
         (lambda: functional(name="my-x"), "name of an input.*Received: 'my-x'"),
         (
