@@ -110,12 +110,13 @@ def _sharing(architecture: str | Sharing, options: dict[str, Any]) -> Sharing:
 def _sources(inputs: Any) -> dict[str, Source]:
     if not isinstance(inputs, Mapping) or not inputs:
         raise DataError(
-            "`inputs` must be a dict by input name, such as {'photo': (224, 224, 3)}. "
-            f"Received: {inputs!r}."
+            "`inputs` must be a dict by input name, such as {'photo': (224, 224, 3)}; "
+            "of a data frame, mtlzoo.features.infer(frame) makes one. "
+            f"Received: {type(inputs).__name__}."
         )
     sources = {}
     for key, value in inputs.items():
-        check_name(key, "an input")
+        check_name(key, "an input", DataError)
         if isinstance(value, keras.KerasTensor):
             sources[key] = Source(_feature_of(key, value), value)
         else:

@@ -4,15 +4,14 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
-from mtlzoo import _labels
+from mtlzoo import _dataset, _labels
+from mtlzoo._columns import columns_of, is_table, plain_array
+from mtlzoo._dataset import MARK, check_rows, check_type, refuse_missing_inputs
+from mtlzoo._dtypes import as_dtype
 from mtlzoo.errors import DataError, LabelError
-from mtlzoo.features import to_seconds
-
-_MARK = "mtlzoo labels: "
 
 
 def prepare(
@@ -40,9 +39,14 @@ def prepare(
         DataError: inputs are missing or have the wrong shape.
         LabelError: labels have the wrong name, shape or range.
     """
+    if x is None:
+        raise DataError(
+            "No inputs were given. Expected a dict of arrays by name, a data frame or "
+            f"a data set, with: {', '.join(tensor.name for tensor in model.inputs)}."
+        )
     if is_dataset(x):
-        return _prepare_dataset(model, x, labelled), None, None
-    if not _labels.is_table(x) and not hasattr(x, "shape") and not isinstance(x, list):
+        return _dataset.prepare(model, x, labelled), y, sample_weight
+    if not is_table(x) and not hasattr(x, "shape") and not isinstance(x, list | tuple):
         return x, y, sample_weight
     x = prepare_inputs(model, x)
     if not labelled or y is None:
@@ -52,26 +56,12 @@ def prepare(
     for layer, broken in _labels.label_rules(model, y):
         if ops.convert_to_numpy(broken).any():
             raise LabelError(layer.label_rule)
-    if _labels.is_table(sample_weight):
-        weights = {
-            key: np.asarray(one, "float32") for key, one in sample_weight.items()
-        }
-        # Keras wants weights for every label it is given.
-        ones = np.ones(rows, "float32")
-        sample_weight = {name: weights.pop(name, ones) for name in y}
-        if weights:
-            raise LabelError(
-                f"`sample_weight` has {', '.join(weights)}, which `y` hasn't: "
-                f"{', '.join(y)}."
-            )
-    elif sample_weight is not None:
-        sample_weight = {name: np.asarray(sample_weight, "float32") for name in y}
-    return x, y, sample_weight
+    return x, y, None if sample_weight is None else _weights(y, sample_weight)
 
 
 def prepare_validation(model: Any, data: Any) -> Any:
     """Return `validation_data` as Keras's `fit` takes it."""
-    if isinstance(data, tuple) and len(data) in (2, 3):
+    if isinstance(data, tuple | list) and len(data) in (2, 3):
         return prepare(model, *data)
     return prepare(model, data)[0]
 
@@ -79,15 +69,29 @@ def prepare_validation(model: Any, data: Any) -> Any:
 def prepare_inputs(model: Any, x: Any) -> dict[str, Any]:
     """Return a dict with one array or tensor for each input of `model`."""
     tensors = {tensor.name: tensor for tensor in model.inputs}
-    if not _labels.is_table(x):
-        x = dict(zip(_in_order(model), x if isinstance(x, list) else [x], strict=False))
-    _refuse_missing_inputs(tensors, x)
+    if is_table(x):
+        x = columns_of(x, "`x`")
+    elif len(tensors) == 1:
+        # Keras takes a list of one array, too.
+        is_list = isinstance(x, list | tuple) and len(x) == 1 and hasattr(x[0], "shape")
+        x = dict.fromkeys(tensors, x[0] if is_list and len(x[0].shape) else x)
+    elif isinstance(x, list | tuple) and len(x) == len(tensors):
+        x = dict(zip(_in_order(model), x, strict=True))
+    else:
+        raise DataError(
+            "Inputs must be a dict of arrays by name, a data frame, or a list in the "
+            f"order of the model: {', '.join(_in_order(model))}. "
+            f"Received: {type(x).__name__}."
+        )
+    refuse_missing_inputs(tensors, x)
     arrays = {
-        name: _as_array(name, x[name], tensor) for name, tensor in tensors.items()
+        name: _as_input(name, x[name], tensor) for name, tensor in tensors.items()
     }
-    if len({len(array) for array in arrays.values()}) > 1:
-        rows = {name: len(array) for name, array in arrays.items()}
+    rows = {name: len(array) for name, array in arrays.items()}
+    if len(set(rows.values())) > 1:
         raise DataError(f"Inputs must have the same number of rows. Received: {rows}.")
+    if not all(rows.values()):
+        raise DataError(f"Inputs must have at least one row. Received: {rows}.")
     return arrays
 
 
@@ -105,9 +109,9 @@ def running() -> Iterator[None]:
         yield
     except Exception as error:
         text = str(error).replace("\\'", "'")
-        if _MARK not in text:
+        if MARK not in text:
             raise
-        message = text.split(_MARK, 1)[1].split("\n", 1)[0].strip(" '\"]")
+        message = text.split(MARK, 1)[1].split("\n", 1)[0].strip(" '\"]")
         raise LabelError(message) from None
 
 
@@ -116,96 +120,60 @@ def is_dataset(data: Any) -> bool:
     return hasattr(data, "element_spec") and hasattr(data, "map")
 
 
-def _refuse_missing_inputs(tensors: Mapping[str, Any], found: Any) -> None:
-    if missing := [name for name in tensors if name not in found]:
+def _as_input(name: str, values: Any, tensor: Any) -> Any:
+    what = f"Input {name!r}"
+    array = values if ops.is_tensor(values) else plain_array(values, what)
+    if not len(array.shape):
         raise DataError(
-            f"Every row needs all inputs of the model. Missing: {', '.join(missing)}. "
-            f"Expected: {', '.join(tensors)}. Received: {', '.join(map(str, found))}."
+            f"{what} must hold one entry a row. Received a single value, "
+            f"{array.item()!r}; for one row pass [{array.item()!r}]."
         )
-
-
-def _as_array(name: str, values: Any, tensor: Any) -> Any:
-    if not hasattr(values, "dtype") or not hasattr(values, "shape"):
-        values = np.asarray(values)
-    if keras.ops.is_tensor(values):
-        array = values
-    else:
-        array = np.asarray(values)
-        if array.ndim == 0:
-            raise DataError(
-                f"Input {name!r} must hold one entry a row. Received a single value, "
-                f"{array.item()!r}; for one row pass [{array.item()!r}]."
-            )
-    expected = tensor.shape[1:]
-    shape = tuple(array.shape[1:])
-    fits = len(shape) == len(expected) and all(
-        want in (None, got) for want, got in zip(expected, shape, strict=True)
-    )
-    if not fits and shape not in (expected[:-1], (*expected, 1)):
-        raise DataError(
-            f"Input {name!r} must have rows of shape {tuple(expected)}. Received an "
-            f"array of shape {tuple(array.shape)}."
-        )
-    if keras.ops.is_tensor(array):
+    check_rows(name, tensor, tuple(array.shape))
+    if ops.is_tensor(array):
+        check_type(name, tensor, array.dtype)
         return array
-    return _as_dtype(name, array, tensor.dtype)
-
-
-def _as_dtype(name: str, array: Any, dtype: str) -> Any:
-    if dtype == "string":
+    if array.ndim > len(tensor.shape):
+        array = array.squeeze(-1)  # which Keras doesn't do with strings
+    array = as_dtype(array, tensor.dtype, what)
+    if tensor.dtype == "string":
         # Keras refuses NumPy's strings and takes TensorFlow's.
-        return ops.convert_to_tensor([str(value) for value in array], dtype="string")
-    if np.issubdtype(array.dtype, np.datetime64):
-        return to_seconds(array)
-    try:
-        return array.astype(dtype)
-    except (TypeError, ValueError) as error:
-        raise DataError(
-            f"Input {name!r} must hold numbers ({dtype}). Received {array.dtype}: "
-            f"{array.ravel()[0].item()!r}."
-        ) from error
+        return ops.convert_to_tensor(array, dtype="string")
+    return array
 
 
-def _prepare_dataset(model: Any, dataset: Any, labelled: bool) -> Any:
-    """Return `dataset` reduced to the model's inputs, with checked labels."""
-    import tensorflow as tf
-
-    spec = dataset.element_spec
-    parts = spec if isinstance(spec, tuple) else (spec,)
-    inputs = [tensor.name for tensor in model.inputs]
-    if isinstance(parts[0], Mapping):
-        _refuse_missing_inputs(
-            {tensor.name: tensor for tensor in model.inputs}, parts[0]
+def _weights(y: Mapping[str, Any], sample_weight: Any) -> dict[str, Any]:
+    """Return weights for every label in `y`, which is what Keras wants."""
+    given = (
+        columns_of(sample_weight, "`sample_weight`")
+        if is_table(sample_weight)
+        else dict.fromkeys(y, sample_weight)
+    )
+    if unknown := [str(name) for name in given if name not in y]:
+        raise LabelError(
+            f"`sample_weight` has {', '.join(unknown)}, which `y` hasn't: "
+            f"{', '.join(y)}."
         )
-    by_name = {task.name: task for task in model.tasks}
-    has_labels = labelled and len(parts) > 1
-    if has_labels and isinstance(parts[1], Mapping):
-        _labels.refuse_unknown_tasks(by_name, parts[1])
-        for name, one in parts[1].items():
-            if one.shape.rank is not None:
-                _labels.check_shape(by_name[name], tuple(one.shape))
+    return {
+        name: _checked_weights(name, given[name], labels.shape)
+        if name in given
+        else np.ones(len(labels), "float32")
+        for name, labels in y.items()
+    }
 
-    def check(*element: Any) -> Any:
-        x = element[0]
-        if isinstance(x, Mapping):
-            x = {name: x[name] for name in inputs}
-        if not has_labels:
-            return (x,)
-        y = element[1]
-        if isinstance(y, Mapping):
-            checks = []
-            for name, labels in y.items():
-                right = tf.logical_not(
-                    tf.reduce_any(_labels.wrong_labels(by_name[name], labels))
-                )
-                message = f"{_MARK}{_labels.range_message(by_name[name])}"
-                checks.append(tf.debugging.Assert(right, [message]))
-            for layer, broken in _labels.label_rules(model, y):
-                right = tf.logical_not(tf.reduce_any(broken))
-                message = f"{_MARK}{layer.label_rule}"
-                checks.append(tf.debugging.Assert(right, [message]))
-            with tf.control_dependencies(checks):
-                y = {name: tf.identity(labels) for name, labels in y.items()}
-        return (x, y, *element[2:])
 
-    return dataset.map(check, num_parallel_calls=tf.data.AUTOTUNE)
+def _checked_weights(name: str, values: Any, labels: tuple[int, ...]) -> Any:
+    what = f"Sample weights of task {name!r}"
+    weights = as_dtype(values, "float32", what)
+    rows = labels[:1]
+    if weights.shape not in (rows, (*rows, 1), labels):
+        shapes = " or ".join(str(one) for one in dict.fromkeys((rows, labels)))
+        raise LabelError(
+            f"{what} must be one a row or one a label, of shape {shapes}. "
+            f"Received: {weights.shape}."
+        )
+    if (wrong := ~((weights >= 0) & np.isfinite(weights))).any():
+        raise LabelError(
+            f"{what} must be finite and at least 0. Received: {weights[wrong][0]}. A "
+            "row that shall not count weighs 0."
+        )
+    return weights

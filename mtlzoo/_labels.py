@@ -6,13 +6,10 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from mtlzoo._columns import as_array, columns_of, holds_booleans, is_table
+from mtlzoo._registry import unknown_name
 from mtlzoo.errors import LabelError
 from mtlzoo.tasks import Task
-
-
-def is_table(value: Any) -> bool:
-    """Return whether `value` holds columns by name."""
-    return isinstance(value, Mapping) or hasattr(value, "columns")
 
 
 def prepare_labels(tasks: Sequence[Task], y: Any, rows: int) -> dict[str, Any]:
@@ -25,27 +22,68 @@ def prepare_labels(tasks: Sequence[Task], y: Any, rows: int) -> dict[str, Any]:
             f"Labels must be a dict keyed by task: {', '.join(by_name)}. Received: "
             f"{type(y).__name__}."
         )
+    y = columns_of(y, "`y`")
     refuse_unknown_tasks(by_name, y)
     labels = {}
     for name, values in y.items():
-        array = np.asarray(values)
-        if array.dtype.kind not in "biuf":
-            try:
-                array = array.astype("float32")
-            except (TypeError, ValueError) as error:
-                raise LabelError(
-                    f"Labels of task {name!r} must be numbers. Received {array.dtype}: "
-                    f"{array.ravel()[0].item()!r}."
-                ) from error
+        array = label_array(by_name[name], values)
         if len(array) != rows:
             raise LabelError(
                 f"Labels of task {name!r} must have as many rows as the inputs, "
                 f"{rows}. Received: {len(array)}."
             )
-        check_shape(by_name[name], array.shape)
-        _check_range(by_name[name], array)
         labels[name] = array.astype("float32")
     return labels
+
+
+def label_array(task: Task, values: Any) -> Any:
+    """Return labels as an array, checked for type, shape and range.
+
+    Class indices are int32 where none is missing, all else is float32. The names of
+    classes become their indices where the task knows them.
+    """
+    what = f"Labels of task {task.name!r}"
+    array = as_array(values, what, LabelError)
+    names: list[str] | None = getattr(task, "class_names", None)
+    if array.dtype.kind in "OUM" and not holds_booleans(array) and names:
+        array = _indices(task.name, names, array)
+    try:
+        with np.errstate(over="ignore"):  # infinite, which is refused below
+            labels = array.astype("float32")
+    except (TypeError, ValueError) as error:
+        raise LabelError(
+            f"{what} must be numbers. Received: {array.ravel()[:3].tolist()}."
+            f"{_names_hint(task)}"
+        ) from error
+    check_shape(task, labels.shape)
+    _check_range(task, labels)
+    is_index = task.num_labels is not None and array.dtype.kind in "biu"
+    return array.astype("int32") if is_index else labels
+
+
+def _names_hint(task: Task) -> str:
+    if not task.num_labels:
+        return ""
+    if not hasattr(task, "class_names"):
+        return " Compare them with the one that counts as 1: labels == 'yes'."
+    return (
+        " Names of classes can be labels where the task knows them: "
+        f"{type(task).__name__}({task.name!r}, ['a', 'b', ...])."
+    )
+
+
+def _indices(task: str, names: list[str], values: Any) -> Any:
+    """Return the index of each name, NaN for an empty one."""
+    index: dict[str, float] = {"": np.nan}
+    index.update((name, float(position)) for position, name in enumerate(names))
+    try:
+        flat = [index[str(value)] for value in values.ravel()]
+    except KeyError as error:
+        raise LabelError(
+            unknown_name(f"class of task {task!r}", error.args[0], names)
+        ) from None
+    indices = np.array(flat).reshape(values.shape)
+    return indices if np.isnan(indices).any() else indices.astype("int32")
 
 
 def refuse_unknown_tasks(tasks: Mapping[str, Task], found: Any) -> None:
@@ -83,13 +121,25 @@ def check_shape(task: Task, shape: tuple[int | None, ...]) -> None:
 
 def range_message(task: Task) -> str:
     """Return what the labels of `task` must be, in words."""
-    hint = ""
-    if task.missing is None:
-        hint = " If -1 marks a missing label, say so: missing=-1."
     return (
         f"Labels of task {task.name!r} ({type(task).__name__}) must be "
-        f"{task.expected_range}.{hint}"
+        f"{task.expected_range}."
     )
+
+
+def range_hint(task: Task, label: float | None = None) -> str:
+    """Return what a label out of range often is, after a space.
+
+    Args:
+        task: the task.
+        label: the label, or `None` where only the graph knows it.
+    """
+    hint = ""
+    if task.missing is None and label in (-1, None):
+        hint = " If -1 marks a missing label, say so: missing=-1."
+    if task.has_classes and label in (task.num_labels, None):
+        hint += " If labels count from 1, take 1 off."
+    return hint
 
 
 def wrong_labels(task: Task, labels: Any) -> Any:
@@ -101,7 +151,11 @@ def wrong_labels(task: Task, labels: Any) -> Any:
 def _check_range(task: Task, labels: Any) -> None:
     wrong = ops.convert_to_numpy(wrong_labels(task, labels))
     if wrong.any():
-        raise LabelError(f"{range_message(task)} Received: {labels[wrong][0]}.")
+        label, row = labels[wrong][0], np.argwhere(wrong)[0][0]
+        raise LabelError(
+            f"{range_message(task)} Received: {label:g} in row {row}."
+            f"{range_hint(task, label)}"
+        )
 
 
 def label_rules(model: Any, labels: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:

@@ -28,7 +28,7 @@ def build(architecture="shared_bottom", **changes):
         ({"trunk": "resnt"}, UnknownNameError, "no trunk 'resnt'. Did you mean 'resn"),
         ({"trunk": 3}, DataError, "a keras.Model or a keras.Layer. Received: 3"),
         ({"balancing": "qual"}, UnknownNameError, "Did you mean 'equal'"),
-        ({"width": 3}, OptionError, "no option of the architecture 'shared_bottom' 'w"),
+        ({"width": 3}, OptionError, "no option 'width' of the architecture 'shared_b"),
         (
             {"architecture": sharing.SharedBottom(), "width": 3},
             OptionError,
@@ -39,7 +39,10 @@ def build(architecture="shared_bottom", **changes):
         ({"tasks": ["click"]}, TaskError, "`tasks` must hold tasks"),
         ({"inputs": {}}, DataError, "must be a dict by input name"),
         ({"inputs": (4,)}, DataError, "must be a dict by input name"),
-        ({"inputs": {"x y": (4,)}}, TaskError, "name of an input must start"),
+        ({"inputs": np.ones((4, 2))}, DataError, r"infer\(frame\).*Received: ndarray"),
+        ({"inputs": {"x y": (4,)}}, DataError, "name of an input .* such as 'x_y'"),
+        ({"inputs": {0: (4,)}}, DataError, "rename it, such as '_0'. Received: 0"),
+        ({"inputs": {"x": (0,)}}, DataError, r"'x' must be a shape.*Received: \(0,\)"),
         ({"inputs": {"x": "photo"}}, DataError, "'x' must be a shape such as"),
         ({"inputs": {"click": (4,)}}, DataError, "both an input and a task"),
         (

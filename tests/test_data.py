@@ -10,6 +10,8 @@ import mtlzoo
 from mtlzoo import tasks, trunks
 from mtlzoo.errors import DataError, LabelError
 
+JOB = mtlzoo.Categorical(["clerk", "nurse"])
+
 
 def typed_model():
     return mtlzoo.build(
@@ -39,12 +41,18 @@ def fit(y, model=None):
         ({"click": np.zeros((4, 2))}, r"must have shape \(rows, 1\) or \(rows,\)"),
         ({"kind": np.zeros((4, 3))}, r"\(rows,\) or \(rows, 1\). Received: \(4, 3\)"),
         ({"price": np.zeros(4)}, r"must have shape \(rows, 2\). Received: \(4,\)"),
-        ({"click": [0, 1, 2, 1]}, "must be from 0 to 1.*missing=-1. Received: 2"),
+        (
+            {"click": [0, 1, 2, 1]},
+            r"must be from 0 to 1\. Received: 2 in row 2\.$",
+        ),
         ({"click": [0, -1, 0, 1]}, "If -1 marks a missing label, say so"),
-        ({"kind": [0, 3, 0, 1]}, "class index from 0 to 2. Received: 3"),
+        ({"kind": [0, 3, 0, 1]}, "from 0 to 2. Received: 3 in row 1. If labels count"),
         ({"kind": [0, 0.5, 0, 1]}, "class index from 0 to 2. Received: 0.5"),
         ({"price": np.full((4, 2), np.inf)}, "finite, or NaN where missing"),
-        ({"click": ["yes", "no", "no", "no"]}, "must be numbers. Received <U3: 'yes'"),
+        (
+            {"click": ["yes", "no", "no", "no"]},
+            r"must be numbers. Received: \['yes'.*labels == 'yes'",
+        ),
     ],
 )
 def test_arrays_of_labels(y, match):
@@ -81,6 +89,7 @@ def test_datasets_of_labels(y, match, method):
         ({"b": np.zeros((3, 3))}, "same number of rows. Received: {'a': 4, 'b': 3}"),
         ({"b": 3.0}, r"'b' must hold one entry a row.*pass \[3.0\]"),
         ({"b": np.full((4, 3), "x")}, "'b' must hold numbers"),
+        ({"b": np.zeros((0, 3)), "a": np.zeros((0, 4))}, "must have at least one row"),
     ],
 )
 @pytest.mark.parametrize("method", ["fit", "predict", "representations"])
@@ -103,6 +112,138 @@ def test_dataset_with_more_inputs_than_needed():
     x, y = two_task_data(4)
     dataset = tf.data.Dataset.from_tensor_slices(({**x, "c": x["a"]}, y)).batch(2)
     two_task_model().fit(dataset, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"b": np.zeros((4, 2))}, r"'b' must have rows of shape \(3,\)"),
+        ({"b": np.full((4, 3), "x")}, "'b' must have type float32. Received .* string"),
+    ],
+)
+def test_datasets_of_inputs(change, match):
+    x, y = two_task_data(4)
+    dataset = tf.data.Dataset.from_tensor_slices(({**x, **change}, y)).batch(2)
+    with pytest.raises(DataError, match=match):
+        two_task_model().fit(dataset, verbose=0)
+
+
+def test_dataset_without_batches():
+    dataset = tf.data.Dataset.from_tensor_slices(two_task_data(4))
+    with pytest.raises(DataError, match=r"single rows: input 'a'.*dataset.batch\(32\)"):
+        two_task_model().fit(dataset, verbose=0)
+
+
+def test_dataset_of_texts_as_labels():
+    x, y = two_task_data(4)
+    y = {**y, "click": np.full(4, "yes")}
+    dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(2)
+    with pytest.raises(LabelError, match=r"'click' must be numbers.*gives texts"):
+        two_task_model().fit(dataset, verbose=0)
+
+
+def test_dataset_with_weights_of_an_unknown_task():
+    x, y = two_task_data(4)
+    weights = {"clik": np.ones(4)}
+    dataset = tf.data.Dataset.from_tensor_slices((x, y, weights)).batch(2)
+    with pytest.raises(LabelError, match="no task 'clik'"):
+        two_task_model().fit(dataset, verbose=0)
+
+
+def test_labels_beside_a_dataset():
+    dataset = tf.data.Dataset.from_tensor_slices(two_task_data(4)).batch(2)
+    with pytest.raises(ValueError, match="`y` should not be passed"):
+        two_task_model().fit(dataset, two_task_data(4)[1], verbose=0)
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate", "predict"])
+def test_no_inputs(method):
+    with pytest.raises(DataError, match=r"No inputs were given.*with: a, b"):
+        getattr(two_task_model(), method)(None)
+
+
+def test_inputs_by_position():
+    x, _ = two_task_data(4)
+    model = two_task_model()
+    expected = model.predict(x, verbose=0)["buy"]
+    for given in (list(x.values()), tuple(x.values())):
+        np.testing.assert_array_equal(model.predict(given, verbose=0)["buy"], expected)
+    for given in (x["a"], [x["a"]], [{"a": x["a"][0]}, {}, {}]):
+        with pytest.raises(DataError, match=r"dict of arrays by name.*model: a, b\."):
+            model.predict(given, verbose=0)
+
+
+def test_the_only_input_needs_no_name():
+    model = mtlzoo.build(
+        "shared_bottom", inputs={"job": JOB}, tasks=[tasks.Binary("late")]
+    )
+    expected = model.predict({"job": ["clerk", "nurse"]}, verbose=0)["late"]
+    for given in (["clerk", "nurse"], [np.array(["clerk", "nurse"])]):
+        np.testing.assert_array_equal(model.predict(given, verbose=0)["late"], expected)
+
+
+@pytest.mark.parametrize(
+    "jobs",
+    [
+        np.array([b"clerk", b"nurse"]),
+        np.array([b"clerk", b"nurse"], object),
+        np.array([["clerk"], ["nurse"]]),
+        tf.constant(["clerk", "nurse"]),
+    ],
+)
+def test_texts_of_any_kind_are_looked_up(jobs):
+    model = mtlzoo.build(
+        "shared_bottom", inputs={"job": JOB}, tasks=[tasks.Binary("late")]
+    )
+    expected = model.predict({"job": ["clerk", "nurse"]}, verbose=0)["late"]
+    assert expected[0] != expected[1]
+    np.testing.assert_array_equal(
+        model.predict({"job": jobs}, verbose=0)["late"], expected
+    )
+
+
+def scaled_photos(kind):
+    photos = np.full((2, 8, 8, 3), 0.5, "float32")
+    if kind == "array":
+        return {"photo": photos}
+    if kind == "tensor":
+        return {"photo": tf.constant(photos)}
+    return tf.data.Dataset.from_tensor_slices({"photo": photos}).batch(2)
+
+
+@pytest.mark.parametrize("kind", ["array", "tensor", "dataset"])
+def test_scaled_photos_for_raw_ones(kind):
+    """Cast to bytes, they would be black."""
+    model = mtlzoo.build(
+        "shared_bottom",
+        inputs={"photo": mtlzoo.Image((8, 8, 3))},
+        tasks=[tasks.Binary("cat")],
+        trunk=trunks.CNN((4,)),
+    )
+    with pytest.raises(DataError, match=r"'photo' must .*uint8.* Received"):
+        model.predict(scaled_photos(kind), verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("weights", "match"),
+    [
+        (np.ones(3), r"'click' must be one a row.* shape \(4,\). Received: \(3,\)"),
+        (np.ones((4, 2)), r"Received: \(4, 2\)"),
+        ([1.0, -1.0, 1.0, 1.0], "finite and at least 0. Received: -1.0"),
+        ([1.0, np.nan, 1.0, 1.0], "finite and at least 0. Received: nan"),
+    ],
+)
+def test_sample_weights(weights, match):
+    x, y = two_task_data(4)
+    for given in (weights, {"click": weights}):
+        with pytest.raises(LabelError, match=match):
+            two_task_model().fit(x, y, sample_weight=given)
+
+
+def test_validation_data_may_be_a_list():
+    x, y = two_task_data(4)
+    history = two_task_model().fit(x, y, validation_data=[x, y], verbose=0).history
+    assert "val_click_loss" in history
 
 
 def test_date_input_refuses_text():

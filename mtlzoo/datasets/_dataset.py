@@ -5,6 +5,7 @@ from typing import Any, Self
 import numpy as np
 import tensorflow as tf
 
+from mtlzoo._labels import label_array
 from mtlzoo._registry import unknown_name
 from mtlzoo.datasets._checks import (
     SPLITS,
@@ -12,7 +13,6 @@ from mtlzoo.datasets._checks import (
     check_rows,
     check_splits,
     input_array,
-    label_array,
 )
 from mtlzoo.errors import DataError, UnknownNameError
 from mtlzoo.features import Feature, as_feature

@@ -1,13 +1,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
+from mtlzoo._columns import columns_of, is_category, plain_array
 from mtlzoo._registry import unknown_name
 from mtlzoo.datasets._dataset import Dataset
 from mtlzoo.datasets._split import split_rows
 from mtlzoo.errors import DataError
-from mtlzoo.features import infer
+from mtlzoo.features._infer import infer_one
 from mtlzoo.tasks import Task, check_tasks
 
 Tasks = Sequence[Task] | Callable[[dict[str, Any]], Sequence[Task]]
@@ -65,7 +64,8 @@ def from_frame(
     model = mtlzoo.build("shared_bottom", **wages.spec)
     ```
     """
-    columns = _columns(frame)
+    raw = {str(key): one for key, one in columns_of(frame, "`frame`").items()}
+    columns = {key: plain_array(one, f"Column {key!r}") for key, one in raw.items()}
     lengths = {key: len(column) for key, column in columns.items()}
     if not lengths or len(set(lengths.values())) > 1:
         raise DataError(
@@ -81,34 +81,17 @@ def from_frame(
     return Dataset(
         name,
         {part: (table, table) for part, table in parts.items()},
-        inputs=_features(parts["train"], inputs, made, label_columns or {}, bins),
+        inputs=_features(
+            parts["train"],
+            inputs,
+            made,
+            label_columns or {},
+            {key for key, column in raw.items() if is_category(column)},
+            bins,
+        ),
         tasks=made,
         label_columns=label_columns,
     )
-
-
-def _columns(frame: Any) -> dict[str, Any]:
-    if hasattr(frame, "items"):
-        pairs = frame.items()
-    elif hasattr(frame, "columns"):
-        pairs = ((key, frame[key]) for key in frame.columns)
-    else:
-        raise DataError(
-            "`frame` must be a data frame or a dict of arrays. "
-            f"Received: {type(frame).__name__}."
-        )
-    return {str(key): _column(column) for key, column in pairs}
-
-
-def _column(column: Any) -> Any:
-    """Return a column as an array; numbers that may be missing as floats with NaN."""
-    kind = getattr(getattr(column, "dtype", None), "kind", "")
-    if kind in tuple("biuf") and not isinstance(column.dtype, np.dtype):
-        # pandas's own nullable types, which NumPy would take for objects.
-        if column.isna().any():
-            return column.to_numpy("float64", na_value=np.nan)
-        return column.to_numpy(f"{kind}{column.dtype.itemsize}")
-    return np.asarray(column)
 
 
 def _features(
@@ -116,6 +99,7 @@ def _features(
     inputs: Sequence[str] | Mapping[str, Any] | None,
     tasks: Sequence[Task],
     label_columns: Mapping[str, str],
+    categories: set[str],
     bins: int,
 ) -> dict[str, Any]:
     if isinstance(inputs, Mapping):
@@ -126,4 +110,4 @@ def _features(
     for key in inputs:
         if key not in train:
             raise DataError(unknown_name("column", key, train))
-    return infer({key: train[key] for key in inputs}, bins=bins)
+    return {key: infer_one(key, train[key], key in categories, bins) for key in inputs}

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from mtlzoo._labels import is_table
+from mtlzoo._columns import is_table
+from mtlzoo._labels import label_array
 from mtlzoo._registry import unknown_name
-from mtlzoo.datasets._checks import input_array, label_array
+from mtlzoo.datasets._checks import input_array
 from mtlzoo.datasets._dataset import Arrays, Dataset
 from mtlzoo.errors import DataError, TaskError
 from mtlzoo.features import Feature, infer

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 import tensorflow as tf
 
+from mtlzoo._dtypes import as_fed
 from mtlzoo._registry import unknown_name
 from mtlzoo._saved_models import know_text_operations, scan, versions
 from mtlzoo.errors import DataError, ExportError, UnknownNameError
@@ -90,7 +90,8 @@ class ExportedModel:
         """Return predictions, shape `(rows, ...)`, by output name.
 
         Args:
-            inputs: values by input name, shape `(rows, ...)`.
+            inputs: values by input name, shape `(rows, ...)`, as `model.predict` takes
+                them.
             signature: one of `signatures`.
 
         Raises:
@@ -116,9 +117,10 @@ class ExportedModel:
                 feed_list=[definition.inputs[name].name for name in names],
             )
         values = [
-            np.asarray(
+            as_fed(
                 inputs[name],
-                tf.as_dtype(definition.inputs[name].dtype).as_numpy_dtype,
+                tf.as_dtype(definition.inputs[name].dtype).name,
+                f"Input {name!r}",
             )
             for name in names
         ]

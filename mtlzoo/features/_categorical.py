@@ -4,6 +4,8 @@ from typing import Any, Self
 import keras
 import numpy as np
 
+from mtlzoo._columns import as_array, holds_booleans
+from mtlzoo._dtypes import as_dtype
 from mtlzoo._registry import FEATURES
 from mtlzoo.errors import DataError
 from mtlzoo.features._base import Feature
@@ -14,7 +16,8 @@ from mtlzoo.features._base import Feature
 class Categorical(Feature):
     """One of a set of strings or integers, embedded.
 
-    A value that is not in the vocabulary shares one out-of-vocabulary embedding.
+    All values that are not in the vocabulary, missing ones among them, share one
+    out-of-vocabulary embedding.
 
     Args:
         vocabulary: the known values, all strings or all integers.
@@ -51,8 +54,25 @@ class Categorical(Feature):
 
     @classmethod
     def from_values(cls, values: Any, dimension: int | None = None) -> Self:
-        """Return a feature whose vocabulary is the sorted distinct `values`."""
-        return cls(sorted(np.unique(np.asarray(values)).tolist()), dimension)
+        """Return a feature whose vocabulary is the sorted distinct `values`.
+
+        Args:
+            values: texts, whole numbers or booleans, which count as 0 and 1; missing
+                ones are left out.
+            dimension: of the embedding.
+        """
+        array = as_array(values, "`values`")
+        if array.dtype.kind in "bf" or holds_booleans(array):
+            array = as_dtype(array, "float64", "`values`")
+            array = array[~np.isnan(array)]
+            # Integers become floats where some are missing.
+            if (array == np.floor(array)).all():
+                array = array.astype("int64")
+        elif array.dtype.kind in "OUM":
+            array = as_dtype(values, "string", "`values`")
+            # A column of empty texts has this vocabulary, since one can't be empty.
+            array = array[array != ""] if (array != "").any() else array
+        return cls(sorted(set(array.ravel().tolist())), dimension)
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
@@ -65,11 +85,14 @@ class Categorical(Feature):
         return self.dimension or min(50, round(1.6 * size**0.56))
 
     def encode(self, inputs: Any, name: str) -> Any:
-        lookup = (
-            keras.layers.StringLookup
-            if self.dtype == "string"
-            else keras.layers.IntegerLookup
-        )(vocabulary=self.vocabulary, num_oov_indices=1, name=f"{name}.lookup")
+        options = {"vocabulary": self.vocabulary, "name": f"{name}.lookup"}
+        if self.dtype == "string":
+            lookup = keras.layers.StringLookup(**options)
+        else:
+            # Keras takes -1 for the mark of unknown integers, which may be a known one.
+            lookup = keras.layers.IntegerLookup(
+                oov_token=min(map(int, self.vocabulary)) - 1, **options
+            )
         embedding = keras.layers.Embedding(
             len(self.vocabulary) + 1, self.width, name=f"{name}.embedding"
         )

@@ -5,6 +5,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from mtlzoo._dtypes import MISSING_INTEGER, as_dtype
+from mtlzoo._moments import moments
 from mtlzoo._registry import FEATURES
 from mtlzoo.errors import DataError
 from mtlzoo.features._base import Feature
@@ -148,18 +150,17 @@ class Numeric(Feature):
 
         Args:
             values: shape `(rows,)` or `(rows, n)`; NaN is left out. An entry that never
-                varies keeps variance 1.
+                varies keeps variance 1, and one that is always NaN mean 0, too.
             bins: how many bins to encode a single number by, at most: their edges are
                 quantiles of the distinct values. 0 for none.
         """
-        values = np.asarray(values, "float64")
-        mean = np.nan_to_num(np.nanmean(values, axis=0))
-        variance = np.nan_to_num(np.nanvar(values, axis=0))
-        variance = np.where(variance > 0, variance, 1.0)
+        values = as_dtype(values, "float64", "`values`")
+        mean, variance = moments(values, "`values`")
         edges = None
         if bins:
             distinct = np.unique(values[~np.isnan(values)])
-            edges = np.unique(np.quantile(distinct, np.linspace(0, 1, bins + 1)))
+            if distinct.size:
+                edges = np.unique(np.quantile(distinct, np.linspace(0, 1, bins + 1)))
         return cls(
             values.shape[1:],
             mean=mean.tolist(),
@@ -189,7 +190,8 @@ class Numeric(Feature):
 class Calendar(keras.layers.Layer):
     """Turn seconds since 1970 into a trend and the sine and cosine of three cycles.
 
-    The cycles are the day, the week and the year (365.2425 days).
+    The cycles are the day, the week and the year (365.2425 days). A missing time, the
+    smallest integer, gives zeros.
 
     Args:
         mean: of the time, in seconds since 1970.
@@ -215,7 +217,9 @@ class Calendar(keras.layers.Layer):
         for period in self.CYCLES:
             angle = 2 * math.pi * (seconds / period - ops.floor(seconds / period))
             parts += [ops.sin(angle), ops.cos(angle)]
-        return ops.cast(ops.stack(parts, axis=-1), "float32")
+        values = ops.cast(ops.stack(parts, axis=-1), "float32")
+        missing = ops.expand_dims(ops.equal(inputs, MISSING_INTEGER), -1)
+        return ops.where(missing, ops.zeros_like(values), values)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape, 1 + 2 * len(self.CYCLES))
@@ -227,8 +231,9 @@ class Date(Feature):
     """A point in time: whole seconds since 1970-01-01 UTC, as an integer.
 
     The model reads it as a normalised trend and as the time of day, of the week and of
-    the year, each on a circle. NumPy and pandas dates are converted when they are
-    passed to `fit`, `evaluate` and `predict`.
+    the year, each on a circle. Dates of Python, NumPy and pandas are converted when
+    they are passed to `fit`, `evaluate` and `predict`; a missing one, NaT or the
+    smallest 64-bit integer, is read as zeros, which no date gives.
 
     Args:
         mean: of the training dates, in seconds since 1970.
@@ -250,10 +255,15 @@ class Date(Feature):
 
     @classmethod
     def from_values(cls, values: Any) -> Self:
-        """Return a feature normalised by the dates in `values`, shape `(rows,)`."""
-        seconds = to_seconds(values).astype("float64")
-        variance = float(seconds.var())
-        return cls(mean=float(seconds.mean()), variance=variance or 1.0)
+        """Return a feature normalised by the dates in `values`, shape `(rows,)`.
+
+        Missing dates, NaT, are left out.
+        """
+        seconds = to_seconds(values)
+        mean, variance = moments(
+            np.where(seconds == MISSING_INTEGER, np.nan, seconds), "`values`"
+        )
+        return cls(mean=float(mean), variance=float(variance))
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
@@ -266,10 +276,8 @@ class Date(Feature):
 
 
 def to_seconds(values: Any) -> Any:
-    """Return NumPy dates, or integers that are seconds already, as int64 seconds."""
-    values = np.asarray(values)
-    if np.issubdtype(values.dtype, np.datetime64):
-        if np.isnat(values).any():
-            raise DataError("A date is missing (NaT). Fill it in, or drop its row.")
-        return values.astype("datetime64[s]").astype("int64")
-    return values.astype("int64")
+    """Return dates, or integers that are seconds already, as int64 seconds.
+
+    A missing date becomes the smallest integer, which `Date` reads as missing.
+    """
+    return as_dtype(values, "int64", "Dates")

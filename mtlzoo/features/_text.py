@@ -2,8 +2,8 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import keras
-import numpy as np
 
+from mtlzoo._dtypes import as_dtype
 from mtlzoo._registry import FEATURES
 from mtlzoo.errors import DataError
 from mtlzoo.features._base import Feature
@@ -57,7 +57,8 @@ class Text(Feature):
             **options: any other argument of the constructor.
         """
         layer = keras.layers.TextVectorization(max_tokens=size + 2)
-        layer.adapt(np.asarray(values, "str"))
+        texts = as_dtype(values, "string", "`values`")
+        layer.adapt(texts.astype("str"))
         # The first two entries are padding and the out-of-vocabulary mark.
         return cls(layer.get_vocabulary()[2:], **options)
 

@@ -6,6 +6,7 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
+from mtlzoo._dtypes import as_fed
 from mtlzoo._extras import require
 from mtlzoo._registry import unknown_name
 from mtlzoo.errors import DataError, UnknownNameError
@@ -82,12 +83,14 @@ class Client:
         """Return predictions by task, arrays of the types that the model gives.
 
         Args:
-            inputs: values by input name, shape `(rows, ...)`; a list of strings for
-                text.
+            inputs: values by input name, shape `(rows, ...)`, as `model.predict` takes
+                them: lists, arrays or columns of a data frame. Bytes are sent as they
+                are, for a picture as a file.
             signature: such as `"task_income"`, which computes that task alone.
             outputs: the tasks wanted, by default all.
 
         Raises:
+            DataError: an input can't be of the type that the model takes.
             ServingError: what the server said, or that it can't be reached.
             UnknownNameError: there is no such signature or output.
         """
@@ -99,6 +102,7 @@ class Client:
         wanted = {name: definition.outputs[name].dtype for name in chosen}
         arrays = {
             name: _to_array(
+                name,
                 value,
                 definition.inputs[name].dtype if name in definition.inputs else None,
             )
@@ -254,15 +258,11 @@ def _transport(url: str) -> Transport:
     )
 
 
-def _to_array(value: Any, dtype: str | None) -> Any:
-    array = np.asarray(value, object if dtype == "string" else None)
-    if array.dtype.kind not in "OSU":
-        return array if dtype is None else array.astype(dtype)
-    flat = np.empty(array.size, object)
-    flat[:] = [
-        one.encode() if isinstance(one, str) else one for one in array.ravel().tolist()
-    ]
-    return flat.reshape(array.shape)
+def _to_array(name: str, value: Any, dtype: str | None) -> Any:
+    if dtype is None:  # no input of the model, which is for the server to say
+        value = np.asarray(value)
+        dtype = "string" if value.dtype.kind in "OSU" else value.dtype.name
+    return as_fed(value, dtype, f"Input {name!r}")
 
 
 def _features(example: Mapping[str, Any]) -> Features:

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from mtlzoo._dtypes import as_dtype
+from mtlzoo._moments import moments
 from mtlzoo._registry import TASKS
 from mtlzoo.errors import TaskError
 from mtlzoo.tasks._base import Task
@@ -84,15 +86,27 @@ class Regression(Task):
         Args:
             name: of the task.
             values: training labels, shape `(rows,)` or `(rows, n)`; NaN is left out.
+                Labels that never vary keep variance 1.
             **options: any other argument of the constructor.
+
+        Raises:
+            TaskError: some labels are infinite, or all are missing.
         """
-        values = np.asarray(values, "float64")
+        what = f"Labels of Regression {name!r}"
+        values = as_dtype(values, "float64", what)
+        if np.isnan(values).all(axis=0).any():
+            raise TaskError(
+                f"{what} are all missing, so there is nothing to normalise by. Give "
+                "rows that have some, or the mean and variance yourself: "
+                f"Regression({name!r}, mean=..., variance=...)."
+            )
+        mean, variance = moments(values, what, TaskError)
         shape = values.shape[1:] if values.shape[1:] != (1,) else ()
         return cls(
             name,
             shape=shape,
-            mean=np.nanmean(values, axis=0).reshape(shape).tolist(),
-            variance=np.nanvar(values, axis=0).reshape(shape).tolist(),
+            mean=mean.reshape(shape).tolist(),
+            variance=variance.reshape(shape).tolist(),
             **options,
         )
 

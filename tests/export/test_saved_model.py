@@ -193,3 +193,26 @@ class TestLoad:
     def test_refuses_a_folder_without_an_export(self, tmp_path):
         with pytest.raises(ExportError, match="No exported model is in"):
             export.load(tmp_path)
+
+
+def test_takes_columns_as_the_model_does(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(
+        {
+            "day": pandas.to_datetime(["2020-01-02", None, "2023-04-05"]),
+            "job": ["clerk", None, "nurse"],
+            "ill": pandas.array([True, None, False], dtype="boolean"),
+            "age": pandas.array([30, None, 50], dtype="Int64"),
+        }
+    )
+    model = mtlzoo.build(
+        "shared_bottom",
+        inputs=mtlzoo.features.infer(frame),
+        tasks=[mtlzoo.tasks.Binary("late")],
+        trunk=trunks.Tabular((4,)),
+    )
+    export.saved_model(model, tmp_path, golden=frame)
+    expected = model.predict(frame, verbose=0)["late"]
+    with export.load(tmp_path) as exported:
+        found = exported({name: frame[name] for name in frame})["late"]
+    np.testing.assert_allclose(found, expected, atol=1e-6)

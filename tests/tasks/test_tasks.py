@@ -203,6 +203,14 @@ def test_count_starts_at_the_mean():
     assert float(model(np.zeros((1, 1)))[0, 0]) == pytest.approx(4.0)
 
 
+@pytest.mark.parametrize("kind", ["multiclass", "ordinal", "sequence_tagging", "dense"])
+@pytest.mark.parametrize("classes", [np.int64(3), np.array(["a", "b"]), [1, 2, 3]])
+def test_classes_of_any_type_are_kept_as_plain_ones(kind, classes):
+    task = REGISTRY.get(kind)("a", classes)
+    assert type(task).from_config(task.get_config()) == task
+    assert task.num_classes == (2 if len(np.shape(classes)) and "a" in classes else 3)
+
+
 @pytest.mark.parametrize(
     ("make", "match"),
     [
@@ -214,6 +222,30 @@ def test_count_starts_at_the_mean():
         (
             lambda: tasks.Multiclass("a", 3, class_weight={3: 1.0}),
             "names class 3, but there are 3 classes",
+        ),
+        (
+            lambda: tasks.Multiclass("a", 3, class_weight={-1: 1.0}),
+            "names class -1, but there are 3 classes, from 0 to 2",
+        ),
+        (
+            lambda: tasks.Multiclass("a", ["x", "y"], class_weight={"x": 1.0}),
+            "dict of weights of at least 0 by class index",
+        ),
+        (
+            lambda: tasks.Binary("a", class_weight={1: -1.0}),
+            "at least 0 by class index",
+        ),
+        (lambda: tasks.Binary("a", class_weight="balanced"), "Received: 'balanced'"),
+        (lambda: tasks.Binary("a", loss="crossentropy"), "`loss` of task 'a' must be"),
+        (lambda: tasks.Multiclass("a", 3.0), "or a list of their names. Received: 3.0"),
+        (lambda: tasks.Multiclass("a", "xyz"), "list of their names. Received: 'xyz'"),
+        (
+            lambda: tasks.Regression.from_values("a", [np.nan, np.nan]),
+            "Labels of Regression 'a' are all missing",
+        ),
+        (
+            lambda: tasks.Regression.from_values("a", [1.0, np.inf]),
+            "Labels of Regression 'a' must be finite",
         ),
         (lambda: tasks.Regression("a", shape=(2, 2)), "must be \\(\\) or \\(n,\\)"),
         (lambda: tasks.Regression("a", variance=0.0), "positive variance"),
