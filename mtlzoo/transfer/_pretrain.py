@@ -104,8 +104,6 @@ def _shuffled(columns: Mapping[str, Any], batch_size: int, seed: int) -> Any:
     import tensorflow as tf
 
     rows = len(next(iter(columns.values())))
-    if not rows:
-        raise DataError("`x` holds no row.")
     tensors = {key: tf.convert_to_tensor(one) for key, one in columns.items()}
     numbers = tf.data.Dataset.range(rows).shuffle(rows, seed=seed).batch(batch_size)
     return numbers.map(

@@ -193,7 +193,7 @@ class TestRefusals:
 
     def test_data(self):
         model = model_of("vector", trunks.MLP((4,)))
-        with pytest.raises(DataError, match="`x` holds no row"):
+        with pytest.raises(DataError, match="must have at least one row"):
             pretrain(model, raw_inputs("vector", 0), inputs=INPUTS["vector"])
         with pytest.raises(DataError, match="Missing: b"):
             pretrain(model, {"a": np.zeros((3, 4))}, inputs=INPUTS["vector"])
