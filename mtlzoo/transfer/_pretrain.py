@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 
 from mtlzoo import _data
-from mtlzoo.errors import DataError, OptionError
+from mtlzoo.errors import OptionError
 from mtlzoo.features import Categorical, Feature, as_feature, unknown
 from mtlzoo.model import MultiTaskModel
 from mtlzoo.transfer._autoencoder import autoencoder

@@ -187,7 +187,11 @@ class TestRefuses:
                 UnknownNameError,
                 "no signature 'feature' of 'photos'. Did you mean 'features'",
             ),
-            ({"arguments": {"sign": "x"}}, OptionError, "no argument 'sign' of the base"),
+            (
+                {"arguments": {"sign": "x"}},
+                OptionError,
+                "no argument 'sign' of the base",
+            ),
         ],
     )
     def test_options(self, exported, options, error, match):
