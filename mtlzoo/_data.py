@@ -122,6 +122,11 @@ def is_dataset(data: Any) -> bool:
 
 def _as_input(name: str, values: Any, tensor: Any) -> Any:
     what = f"Input {name!r}"
+    if hasattr(values, "ragged_rank"):
+        raise DataError(
+            f"{what} must have rows of one shape. Received a RaggedTensor; pad it: "
+            "ragged.to_tensor(mask_value)."
+        )
     array = values if ops.is_tensor(values) else plain_array(values, what)
     if not len(array.shape):
         raise DataError(

@@ -162,6 +162,20 @@ def test_no_inputs(method):
         getattr(two_task_model(), method)(None)
 
 
+def test_rows_of_different_lengths():
+    model = mtlzoo.build(
+        "shared_bottom",
+        inputs={"series": mtlzoo.features.Sequence((None, 1), mask_value=0.0)},
+        tasks=[tasks.Binary("late")],
+    )
+    rows = [[[1.0], [2.0]], [[3.0]]]
+    for given in (rows, tf.ragged.constant(rows, ragged_rank=1)):
+        with pytest.raises(
+            DataError, match=r"'series' must have rows of one shape.*pad"
+        ):
+            model.predict({"series": given}, verbose=0)
+
+
 def test_inputs_by_position():
     x, _ = two_task_data(4)
     model = two_task_model()
