@@ -52,7 +52,7 @@ def prepare(
     if not labelled or y is None:
         return x, None, None
     rows = len(next(iter(x.values())))
-    y = _labels.prepare_labels(model.tasks, y, rows)
+    y = _labels.prepare_labels(model, y, rows)
     for layer, broken in _labels.label_rules(model, y):
         if ops.convert_to_numpy(broken).any():
             raise LabelError(layer.label_rule)

@@ -39,7 +39,7 @@ def prepare(model: Any, dataset: Any, labelled: bool) -> Any:
     by_name = {task.name: task for task in model.tasks}
     has_labels = labelled and len(parts) > 1
     if has_labels:
-        _check_labels(by_name, *parts[1:])
+        _check_labels(model, *parts[1:])
 
     def check(*element: Any) -> Any:
         x = element[0]
@@ -125,13 +125,15 @@ def _check_inputs(tensors: Mapping[str, Any], found: Mapping[str, Any]) -> None:
         check_type(name, tensor, dtype)
 
 
-def _check_labels(tasks: Mapping[str, Any], y: Any, sample_weight: Any = None) -> None:
+def _check_labels(model: Any, y: Any, sample_weight: Any = None) -> None:
     if not isinstance(y, Mapping):
         return
+    tasks = {task.name: task for task in model.tasks}
     _labels.refuse_unknown_tasks(tasks, y)
     for name, one in y.items():
         if one.shape.rank is not None:
-            _labels.check_shape(tasks[name], tuple(one.shape))
+            predicted = model.output[name].shape
+            _labels.check_shape(tasks[name], tuple(one.shape), predicted)
         if one.dtype.name == "string":
             raise LabelError(
                 f"Labels of task {name!r} must be numbers. Received a data set that "

@@ -12,11 +12,11 @@ from mtlzoo.errors import LabelError
 from mtlzoo.tasks import Task
 
 
-def prepare_labels(tasks: Sequence[Task], y: Any, rows: int) -> dict[str, Any]:
+def prepare_labels(model: Any, y: Any, rows: int) -> dict[str, Any]:
     """Return float32 arrays by task name, checked for name, rows, shape and range."""
-    by_name = {task.name: task for task in tasks}
-    if not is_table(y) and len(tasks) == 1:
-        y = {tasks[0].name: y}
+    by_name = {task.name: task for task in model.tasks}
+    if not is_table(y) and len(by_name) == 1:
+        y = dict.fromkeys(by_name, y)
     if not is_table(y):
         raise LabelError(
             f"Labels must be a dict keyed by task: {', '.join(by_name)}. Received: "
@@ -32,6 +32,7 @@ def prepare_labels(tasks: Sequence[Task], y: Any, rows: int) -> dict[str, Any]:
                 f"Labels of task {name!r} must have as many rows as the inputs, "
                 f"{rows}. Received: {len(array)}."
             )
+        check_shape(by_name[name], array.shape, model.output[name].shape)
         labels[name] = array.astype("float32")
     return labels
 
@@ -97,9 +98,23 @@ def refuse_unknown_tasks(tasks: Mapping[str, Task], found: Any) -> None:
         raise LabelError(f"No labels were given. Tasks: {', '.join(tasks)}.")
 
 
-def check_shape(task: Task, shape: tuple[int | None, ...]) -> None:
-    """Refuse labels of a shape, batch included, that `task` doesn't take."""
+def check_shape(
+    task: Task, shape: tuple[int | None, ...], predicted: Sequence[int | None] = ()
+) -> None:
+    """Refuse labels of a shape, batch included, that `task` doesn't take.
+
+    Args:
+        task: the task.
+        shape: of the labels.
+        predicted: shape of the model's predictions, batch included, where it is known;
+            it has sizes that the task leaves open, such as that of a picture.
+    """
     expected = task.label_shape
+    if len(predicted) > len(expected):
+        expected = tuple(
+            size if want is None else want
+            for want, size in zip(expected, predicted[1:], strict=False)
+        )
     rows = tuple(shape[1:])
     options = [expected]
     if expected and expected[-1] == 1:

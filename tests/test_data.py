@@ -268,6 +268,25 @@ def test_date_input_refuses_text():
         model.predict({"day": ["tomorrow"]})
 
 
+@pytest.mark.parametrize("is_dataset", [False, True])
+def test_labels_of_another_size_than_the_picture(is_dataset):
+    model = mtlzoo.build(
+        "shared_bottom",
+        inputs={"photo": (8, 8, 3)},
+        tasks=[tasks.Dense("parts", 3), tasks.Dense("depth", channels=1)],
+        trunk=trunks.CNN((4,)),
+    )
+    x = {"photo": np.zeros((2, 8, 8, 3), "float32")}
+    whole = np.zeros((2, 8, 8))
+    model.evaluate(x, {"parts": whole, "depth": whole}, verbose=0)
+    for name in ("parts", "depth"):
+        data = (x, {name: whole[:, :4]})
+        if is_dataset:
+            data = (tf.data.Dataset.from_tensor_slices(data).batch(2),)
+        with pytest.raises(LabelError, match=rf"'{name}'.*\(rows, 8, 8.*, 4, 8\)"):
+            model.evaluate(*data, verbose=0)
+
+
 def test_sample_weights_of_an_unlabelled_task():
     x, y = two_task_data(4)
     weights = {"buy": np.ones(4)}
