@@ -40,6 +40,10 @@ def prepare(model: Any, dataset: Any, labelled: bool) -> Any:
     has_labels = labelled and len(parts) > 1
     if has_labels:
         _check_labels(model, *parts[1:])
+    messages = {
+        name: f"{MARK}{_labels.range_message(task)}{_labels.range_hint(task)}"
+        for name, task in by_name.items()
+    }
 
     def check(*element: Any) -> Any:
         x = element[0]
@@ -54,9 +58,7 @@ def prepare(model: Any, dataset: Any, labelled: bool) -> Any:
                 right = tf.logical_not(
                     tf.reduce_any(_labels.wrong_labels(by_name[name], labels))
                 )
-                task = by_name[name]
-                message = f"{_labels.range_message(task)}{_labels.range_hint(task)}"
-                checks.append(tf.debugging.Assert(right, [f"{MARK}{message}"]))
+                checks.append(tf.debugging.Assert(right, [messages[name]]))
             for layer, broken in _labels.label_rules(model, y):
                 right = tf.logical_not(tf.reduce_any(broken))
                 message = f"{MARK}{layer.label_rule}"
