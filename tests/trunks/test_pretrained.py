@@ -352,7 +352,7 @@ def test_refuses_what_is_no_base(base, error, match):
             MOBILENET,
             {"arguments": {"alfa": 1.0}},
             OptionError,
-            "no argument of the base.*'alfa'. Did you mean 'alpha'",
+            "no argument 'alfa' of the base.*Did you mean 'alpha'",
         ),
         (
             MOBILENET,
