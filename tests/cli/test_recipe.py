@@ -53,6 +53,16 @@ def run(*arguments):
     return CliRunner().invoke(main, [str(one) for one in arguments])
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Return the folder where a recipe was run and published, and what that said."""
+    folder = tmp_path_factory.mktemp("recipe")
+    options = ["--output", folder / "runs", "--publish", folder / "models"]
+    done = run("train", "--recipe", write(folder), *options, "--json")
+    assert done.exit_code == 0, done.output
+    return folder, json.loads(done.stdout)
+
+
 class TestRead:
     def test_entries(self, tmp_path):
         recipe = read(write(tmp_path))
@@ -135,11 +145,8 @@ class TestRead:
             read(path)
 
 
-def test_trains_all_and_goes_on_where_it_stopped(tmp_path):
-    path, folder = write(tmp_path), tmp_path / "runs"
-    first = run("train", "--recipe", path, "--output", folder, "--json")
-    assert first.exit_code == 0, first.output
-    found = json.loads(first.stdout)
+def test_trains_all_and_goes_on_where_it_stopped(trained):
+    path, folder, found = trained[0] / "recipe.yaml", trained[0] / "runs", trained[1]
     assert [row["name"] for row in found["table"]] == ["single_task", "mmoe"]
     assert all(row["seeds"] == 2 for row in found["table"])
     records = {
@@ -193,12 +200,8 @@ def test_stops_early_and_takes_the_best_weights(tmp_path):
     assert record["epochs"] < 30
 
 
-def test_publishes_the_best_seed_with_its_recipe(tmp_path):
-    path, models = write(tmp_path), tmp_path / "models"
-    options = ["--output", tmp_path / "runs", "--publish", models]
-    done = run("train", "--recipe", path, *options, "--json")
-    assert done.exit_code == 0, done.output
-    found = json.loads(done.stdout)
+def test_publishes_the_best_seed_with_its_recipe(trained):
+    path, models, found = trained[0] / "recipe.yaml", trained[0] / "models", trained[1]
     folder = models / "mmoe.synthetic" / "1"
     assert (folder / "recipe.yaml").read_bytes() == path.read_bytes()
     bundle = Bundle(folder)
@@ -227,6 +230,7 @@ def test_publishes_the_best_seed_with_its_recipe(tmp_path):
     for one in info.metrics:
         assert measured[f"{one.task}_{one.metric}"] == pytest.approx(one.value, 1e-4)
 
+    options = ["--output", trained[0] / "runs", "--publish", models]
     again = run("train", "--recipe", path, *options)
     assert again.exit_code == 1
     assert "is published already, and a version never changes" in again.stderr
