@@ -3,9 +3,7 @@
 Adding a method adds its tests: the lists come from the registries.
 """
 
-import subprocess
-import sys
-
+import fresh
 import keras
 import numpy as np
 import pytest
@@ -133,16 +131,19 @@ class TestEveryTrunk:
         y = {task.name: labels(task, steps=steps) for task in model.tasks}
         return model, x, y
 
-    def test_trains(self, name):
+    def test_trains_and_reloads_in_a_fresh_process(self, name, tmp_path):
         model, x, y = self.make(name, optimizer=keras.optimizers.Adam(0.01))
         history = model.fit(x, y, epochs=10, verbose=0).history
         assert history["loss"][-1] < history["loss"][0]
-        for name, prediction in model.predict(x, verbose=0).items():
+        predictions = model.predict(x, verbose=0)
+        for name, prediction in predictions.items():
             want = next(task for task in model.tasks if task.name == name)
             for size, expected in zip(
                 prediction.shape[1:], want.prediction_shape, strict=True
             ):
                 assert expected in (None, size)
+        fresh.save(tmp_path / "model", model, x, predictions)
+        assert fresh.reloaded(tmp_path) == ["model"]
 
     def test_options_round_trip(self, name):
         trunk = TRUNKS[name][1]()
@@ -166,42 +167,6 @@ class TestEveryTrunk:
         assert np.isfinite(history["loss"]).all()
         for prediction in model.predict(x, verbose=0).values():
             assert prediction.dtype == np.float32
-
-
-RELOAD = """
-import sys
-import numpy as np
-import mtlzoo
-import keras
-
-folder = sys.argv[1]
-for path in sorted(__import__("pathlib").Path(folder).glob("*.keras")):
-    model = keras.saving.load_model(path)
-    stored = np.load(path.with_suffix(".npz"))
-    x = {key[2:]: stored[key] for key in stored.files if key.startswith("x.")}
-    for name, found in model.predict(x, verbose=0).items():
-        np.testing.assert_allclose(found, stored[f"y.{name}"], atol=1e-6)
-    print(path.stem)
-"""
-
-
-def test_fresh_process_reloads_every_trunk(tmp_path):
-    """`import mtlzoo` is all that a new process needs: no `custom_objects`."""
-    for name in SMALL_TRUNKS:
-        model, x, y = TestEveryTrunk().make(name)
-        model.fit(x, y, verbose=0)
-        model.save(tmp_path / f"{name}.keras")
-        arrays = {f"x.{key}": value for key, value in x.items()}
-        predictions = model.predict(x, verbose=0)
-        arrays |= {f"y.{key}": value for key, value in predictions.items()}
-        np.savez(tmp_path / f"{name}.npz", **arrays)
-    run = subprocess.run(
-        [sys.executable, "-c", RELOAD, str(tmp_path)],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert run.stdout.split() == sorted(SMALL_TRUNKS)
 
 
 @pytest.mark.parametrize("kind", TASKS)

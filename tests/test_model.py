@@ -1,7 +1,4 @@
-import subprocess
-import sys
-from pathlib import Path
-
+import fresh
 import keras
 import numpy as np
 import pytest
@@ -509,21 +506,10 @@ assert losses[-1] < losses[0], losses
 """
 
 
-def run_with_replicas(code):
-    run = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr[-2000:]
-
-
 def test_two_replicas_take_strings():
-    run_with_replicas(STRINGS)
+    fresh.run(STRINGS)
 
 
 def test_two_replicas_train_as_one():
     """Two replicas of half a batch give one replica's update, labels missing or not."""
-    run_with_replicas(MIRRORED)
+    fresh.run(MIRRORED)

@@ -1,14 +1,9 @@
-"""Train on one replica and on two, and print how far apart the models end.
+"""Train on one replica and on two, and tell how far apart the models end.
 
 Also how far apart are what `BalancingLog` reports of both, and the affinities.
 
-Run as a script, since the number of devices is set when TensorFlow starts.
+In a process of its own, since the number of devices is set when TensorFlow starts.
 """
-
-import os
-import sys
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
@@ -36,7 +31,6 @@ def methods():
         balancing.MoCo(),
         balancing.MoDo(gradients="representation", gamma=0.5),
         balancing.SDMGrad(),
-        balancing.PCGrad(seed=1),
     )
 
 
@@ -65,20 +59,21 @@ def watch(method, strategy):
     return [np.nan_to_num(one, nan=-1e3) for one in values]
 
 
-def main():
+def distances():
+    """Return how far apart one replica and two are, by what was compared."""
     devices = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(
         devices[0], [tf.config.LogicalDeviceConfiguration()] * 2
     )
     two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    found = {}
     for method in methods():
-        if len(sys.argv) > 1 and sys.argv[1] not in repr(method):
-            continue
         one, other = train(method, tf.distribute.get_strategy()), train(method, two)
-        print(f"{distance(one, other):.2e} {method!r}", flush=True)
+        found[repr(method)] = distance(one, other)
     for name in ("uncertainty", "mgda"):
         one, other = watch(name, tf.distribute.get_strategy()), watch(name, two)
-        print(f"{distance(one, other):.2e} log of {name}", flush=True)
+        found[f"log of {name}"] = distance(one, other)
+    return found
 
 
 def distance(one, other):
@@ -87,7 +82,3 @@ def distance(one, other):
         (np.abs(a - b) / np.maximum(np.abs(a), 1.0)).max()
         for a, b in zip(one, other, strict=True)
     )
-
-
-if __name__ == "__main__":
-    main()

@@ -1,13 +1,15 @@
 """Aggregations in `fit`: the updates against gradients taken by hand."""
 
-import subprocess
+import re
 import sys
+from pathlib import Path
 
+import fresh
 import keras
 import numpy as np
 import pytest
+import replicas
 import tensorflow as tf
-from scripts import lines_of
 from toys import TASKS, data, functional, toy
 
 import mtlzoo
@@ -387,9 +389,8 @@ def test_evaluating_reports_the_plain_sum_and_changes_no_state():
 
 
 def test_replicas_train_as_one_does():
-    lines = [line.split(" ", 1) for line in lines_of("replicas.py", __file__)]
-    assert len(lines) == 18
-    apart = {name: float(distance) for distance, name in lines}
+    apart = fresh.call(replicas.distances)
+    assert len(apart) == 17
     assert max(apart.values()) < 1e-5, apart
 
 
@@ -424,59 +425,46 @@ def test_xla_compiles_the_step(gradients):
     assert_same(*found, atol=1e-5)
 
 
-MEMORY = """
-import re
-import sys
-from pathlib import Path
+def grown_jacobians(balancing):
+    """Return by how much the peak of memory grows with the Jacobian, in Jacobians.
 
-import keras
-import numpy as np
+    What tracing takes, whatever the width, isn't in it.
+    """
+    count, widths = 8, (1200, 2000)
+    names = [f"task_{index}" for index in range(count)]
 
-import mtlzoo
-from mtlzoo import tasks
+    def memory(name):
+        status = Path("/proc/self/status").read_text("utf-8")
+        return 1024 * int(re.search(name + r":\s+(\d+) kB", status)[1])
 
-COUNT, WIDTHS = 8, (1200, 2000)
-names = [f"task_{index}" for index in range(COUNT)]
+    def peak(width):
+        hidden = inputs = keras.Input((width,), name="x")
+        for _ in range(2):
+            hidden = keras.layers.Dense(width, activation="relu")(hidden)
+        outputs = {name: keras.layers.Dense(1)(hidden) for name in names}
+        model = mtlzoo.MultiTaskModel.from_functional(
+            keras.Model(inputs, outputs),
+            [tasks.Regression(name, metrics=[]) for name in names],
+            balancing=balancing,
+            optimizer=keras.optimizers.SGD(1e-6),
+        )
+        x, y = np.zeros((8, width), "float32"), {name: np.zeros(8) for name in names}
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+        before = memory("VmRSS")
+        model.fit({"x": x}, y, epochs=2, verbose=0)
+        return memory("VmHWM") - before
 
-
-def memory(name):
-    status = Path("/proc/self/status").read_text()
-    return 1024 * int(re.search(name + r":\\s+(\\d+) kB", status)[1])
-
-
-def peak(width):
-    hidden = inputs = keras.Input((width,), name="x")
-    for _ in range(2):
-        hidden = keras.layers.Dense(width, activation="relu")(hidden)
-    model = mtlzoo.MultiTaskModel.from_functional(
-        keras.Model(inputs, {name: keras.layers.Dense(1)(hidden) for name in names}),
-        [tasks.Regression(name, metrics=[]) for name in names],
-        balancing=sys.argv[1],
-        optimizer=keras.optimizers.SGD(1e-6),
-    )
-    x, y = np.zeros((8, width), "float32"), {name: np.zeros(8) for name in names}
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-    before = memory("VmRSS")
-    model.fit({"x": x}, y, epochs=2, verbose=0)
-    return memory("VmHWM") - before
-
-
-peak(100)  # what comes with the first training
-jacobians = [4 * COUNT * 2 * width**2 for width in WIDTHS]
-peaks = [peak(width) for width in WIDTHS]
-print((peaks[1] - peaks[0]) / (jacobians[1] - jacobians[0]))
-"""
+    peak(100)  # what comes with the first training
+    jacobians = [4 * count * 2 * width**2 for width in widths]
+    peaks = [peak(width) for width in widths]
+    return (peaks[1] - peaks[0]) / (jacobians[1] - jacobians[0])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_parameters_mode_holds_the_jacobian_once():
-    # By how much the peak grows with the Jacobian, in Jacobians: what tracing takes,
-    # whatever the width, isn't in it. Beside it are the gradients of one task, an
-    # eighth.
-    plain, balanced = (
-        float(subprocess.check_output([sys.executable, "-c", MEMORY, name], text=True))
-        for name in ("equal", "mgda")
-    )
+    plain = fresh.call(grown_jacobians, "equal")
+    balanced = fresh.call(grown_jacobians, "mgda")
+    # Beside the Jacobian are the gradients of one task, an eighth of it.
     assert 0.9 < balanced - plain < 1.2
 
 

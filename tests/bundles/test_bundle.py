@@ -2,9 +2,8 @@
 
 import dataclasses
 import shutil
-import subprocess
-import sys
 
+import fresh
 import keras
 import numpy as np
 import pytest
@@ -82,13 +81,12 @@ class TestRoundTrip:
 
     def test_fresh_process(self, published):
         code = (
-            "import sys, mtlzoo\n"
+            "import mtlzoo\n"
             "from mtlzoo import _bundles\n"
-            "bundle = _bundles.find(sys.argv[1])\n"
+            "bundle = _bundles.find(folder)\n"
             "_bundles.check_golden(_bundles.build_model(bundle), bundle)\n"
         )
-        folder = str(published / "mmoe.table")
-        subprocess.run([sys.executable, "-c", code, folder], check=True)
+        fresh.run(code, folder=str(published / "mmoe.table"))
 
     def test_nested_models(self, tmp_path):
         dense = keras.layers.Dense(3, name="dense")

@@ -1,9 +1,8 @@
 """Every architecture over images, texts, series, and picture and text together."""
 
 import itertools
-import subprocess
-import sys
 
+import fresh
 import keras
 import numpy as np
 import pytest
@@ -100,34 +99,10 @@ def test_predicts_and_no_weight_starts_as_the_copy_of_another(name, family):
         assert one.shape != other.shape or not np.allclose(one, other)
 
 
-RELOAD = """
-import sys
-from pathlib import Path
-import numpy as np
-import mtlzoo
-import keras
-
-for path in sorted(Path(sys.argv[1]).glob("*.keras")):
-    model = keras.saving.load_model(path)
-    stored = np.load(path.with_suffix(".npz"))
-    x = {name: stored[f"x.{name}"] for name in model.input}
-    x = {name: keras.ops.convert_to_tensor(value) for name, value in x.items()}
-    for name, found in model(x, training=False).items():
-        np.testing.assert_allclose(found, stored[f"y.{name}"], atol=1e-6)
-    print(path.stem)
-"""
-
-
 def test_fresh_process_reloads_every_architecture(tmp_path):
-    """Picture and text together; `import mtlzoo` is all that the process needs."""
+    """Picture and text together."""
     for name in ARCHITECTURES.list():
         family = "cnn" if (name, "multimodal") in REFUSED else "multimodal"
         model = build(name, family)
-        model.save(tmp_path / f"{name}.keras")
-        arrays = {f"x.{key}": value for key, value in inputs(family).items()}
-        arrays |= {f"y.{key}": value for key, value in predict(model, family).items()}
-        np.savez(tmp_path / f"{name}.npz", **arrays)
-    run = subprocess.run(
-        [sys.executable, "-c", RELOAD, str(tmp_path)], capture_output=True, text=True
-    )
-    assert run.stdout.split() == ARCHITECTURES.list(), run.stderr
+        fresh.save(tmp_path / name, model, inputs(family), predict(model, family))
+    assert fresh.reloaded(tmp_path) == ARCHITECTURES.list()

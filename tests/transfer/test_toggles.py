@@ -2,12 +2,13 @@
 
 import math
 
+import fresh
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from networks import images, moved, values, vectors
-from scripts import lines_of
+from toggled_replicas import toggle_all
 from toys import data, functional, toy
 
 import mtlzoo
@@ -339,7 +340,7 @@ def test_what_only_helps_to_train_is_no_part_of_the_trunk():
 @pytest.mark.slow
 def test_toggles_take_effect_on_replicas():
     """After compile and inside `fit`, with two devices that train in step."""
-    assert len(lines_of("toggled_replicas.py", __file__)) == 4
+    assert fresh.call(toggle_all) == 4
 
 
 class TestReport:

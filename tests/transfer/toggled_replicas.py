@@ -1,12 +1,9 @@
 """Freeze and free parts of a model that trains on two replicas, and look what moves.
 
-Run as a script, since the number of devices is set when TensorFlow starts.
+In a process of its own, since the number of devices is set when TensorFlow starts.
 """
 
-import os
-import sys
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import itertools
 
 import keras
 import tensorflow as tf
@@ -14,10 +11,10 @@ from networks import moved, values, vectors
 
 from mtlzoo import balancing, transfer
 
-METHODS = {
-    "plain": lambda: None,
-    "remembering": balancing.DualBalancing,  # keeps gradients of each variable
-}
+METHODS = (
+    lambda: None,
+    balancing.DualBalancing,  # keeps gradients of each variable
+)
 
 
 def toggle_after_compile(model, x, y):
@@ -64,20 +61,17 @@ def parts(paths):
     return {path.split(".")[0] for path in paths if not path.startswith("balancing")}
 
 
-def main():
+def toggle_all():
+    """Return how often it was toggled with success: each way with each method."""
     devices = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(
         devices[0], [tf.config.LogicalDeviceConfiguration()] * 2
     )
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    for name, method in METHODS.items():
-        for toggle in (toggle_after_compile, toggle_inside_fit):
-            with strategy.scope():
-                model, x, y = vectors(balancing=method())
-            assert model.distribute_strategy is strategy
-            toggle(model, x, y)
-            sys.stdout.write(f"{name} {toggle.__name__}\n")
-
-
-if __name__ == "__main__":
-    main()
+    ways = list(itertools.product(METHODS, (toggle_after_compile, toggle_inside_fit)))
+    for method, toggle in ways:
+        with strategy.scope():
+            model, x, y = vectors(balancing=method())
+        assert model.distribute_strategy is strategy
+        toggle(model, x, y)
+    return len(ways)

@@ -6,9 +6,9 @@ trained weights come over a network. They load the same way.
 
 import io
 import shutil
-import subprocess
 import sys
 
+import fresh
 import h5py
 import keras
 import numpy as np
@@ -251,8 +251,8 @@ RELOAD = """
 import sys
 import mtlzoo, keras, numpy as np
 for name, key in (("image", "photo"), ("text", "review")):
-    model = keras.saving.load_model(f"{sys.argv[1]}/{name}.keras")
-    stored = np.load(f"{sys.argv[1]}/{name}.npz")
+    model = keras.saving.load_model(folder / f"{name}.keras")
+    stored = np.load(folder / f"{name}.npz")
     found = model.predict({key: stored["x"]}, verbose=0)["sharp"]
     np.testing.assert_allclose(found, stored["y"], atol=1e-5)
     assert ("keras_hub" in sys.modules) == (name == "text")
@@ -271,7 +271,7 @@ def test_loads_in_a_fresh_process_without_the_preset(presets, tmp_path):
         y = model.predict({key: x}, verbose=0)["sharp"]
         np.savez(tmp_path / f"{name}.npz", x=x, y=y)
         shutil.rmtree(tmp_path / preset)
-    subprocess.run([sys.executable, "-c", RELOAD, str(tmp_path)], check=True)
+    fresh.run(RELOAD, folder=tmp_path)
 
 
 def test_another_process_answers_in_the_words_of_the_tokenizer(presets, tmp_path):

@@ -1,9 +1,8 @@
 """Bases as trunks: every source gives its weights, stages, and clear refusals."""
 
-import subprocess
-import sys
 from pathlib import Path
 
+import fresh
 import keras
 import numpy as np
 import pytest
@@ -302,10 +301,9 @@ def test_reads_a_picture_beside_other_inputs():
 
 
 RELOAD = """
-import sys
 import mtlzoo, keras, numpy as np
-model = keras.saving.load_model(sys.argv[1] + "/model.keras")
-stored = np.load(sys.argv[1] + "/stored.npz")
+model = keras.saving.load_model(folder / "model.keras")
+stored = np.load(folder / "stored.npz")
 found = model.predict({"photo": stored["x"]}, verbose=0)["sharp"]
 np.testing.assert_allclose(found, stored["y"], atol=1e-5)
 assert not model.get_layer("trunk.conv_1").trainable
@@ -319,7 +317,7 @@ def test_loads_in_a_fresh_process_without_the_base(tmp_path):
     y = made.predict({"photo": PIXELS}, verbose=0)["sharp"]
     np.savez(tmp_path / "stored.npz", x=PIXELS, y=y)
     (tmp_path / "base.keras").unlink()
-    subprocess.run([sys.executable, "-c", RELOAD, str(tmp_path)], check=True)
+    fresh.run(RELOAD, folder=tmp_path)
 
 
 # What is refused.

@@ -1,9 +1,8 @@
 """SavedModels as frozen bases: what they give, and that they travel."""
 
 import shutil
-import subprocess
-import sys
 
+import fresh
 import keras
 import numpy as np
 import pytest
@@ -91,14 +90,13 @@ def test_heads_train_on_it_and_on_its_cached_features(exported, tmp_path):
 
 
 RELOAD = """
-import sys
 import mtlzoo, keras, numpy as np
-model = keras.saving.load_model(sys.argv[1] + "/model.keras")
-stored = np.load(sys.argv[1] + "/stored.npz")
+model = keras.saving.load_model(folder / "model.keras")
+stored = np.load(folder / "stored.npz")
 x = {"photo": stored["x"]}
 np.testing.assert_allclose(model.predict(x, verbose=0)["sharp"], stored["y"], atol=1e-5)
-model.save(sys.argv[1] + "/again.keras")
-mtlzoo.export.saved_model(model, sys.argv[1] + "/served", warmup=False)
+model.save(folder / "again.keras")
+mtlzoo.export.saved_model(model, folder / "served", warmup=False)
 """
 
 
@@ -110,7 +108,7 @@ def test_travels_without_the_original(exported, tmp_path):
     y = made.predict({"photo": PIXELS}, verbose=0)["sharp"]
     made.save(tmp_path / "model.keras")
     np.savez(tmp_path / "stored.npz", x=PIXELS, y=y)
-    subprocess.run([sys.executable, "-c", RELOAD, str(tmp_path)], check=True)
+    fresh.run(RELOAD, folder=tmp_path)
     again = keras.saving.load_model(tmp_path / "again.keras")
     np.testing.assert_allclose(
         again.predict({"photo": PIXELS}, verbose=0)["sharp"], y, atol=1e-5
