@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from types import GeneratorType
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,8 @@ def prepare(
     """Return `x`, `y` and `sample_weight` as Keras's `fit` takes them.
 
     Dicts and data frames become dicts of arrays, checked against the model's inputs and
-    tasks. A `tf.data.Dataset` gets the same checks as a stage of its own. Generators
-    and other data adapters of Keras pass unchanged.
+    tasks, and so does each batch of a generator. A `tf.data.Dataset` gets the same
+    checks as a stage of its own. Other data adapters of Keras pass unchanged.
 
     Args:
         model: a `MultiTaskModel`.
@@ -46,6 +47,8 @@ def prepare(
         )
     if is_dataset(x):
         return _dataset.prepare(model, x, labelled), y, sample_weight
+    if isinstance(x, GeneratorType):
+        return _prepared(model, x, labelled), y, sample_weight
     if not is_table(x) and not hasattr(x, "shape") and not isinstance(x, list | tuple):
         return x, y, sample_weight
     x = prepare_inputs(model, x)
@@ -93,6 +96,13 @@ def prepare_inputs(model: Any, x: Any) -> dict[str, Any]:
     if not all(rows.values()):
         raise DataError(f"Inputs must have at least one row. Received: {rows}.")
     return arrays
+
+
+def _prepared(model: Any, batches: Any, labelled: bool) -> Iterator[tuple[Any, ...]]:
+    for batch in batches:
+        parts = batch if isinstance(batch, tuple) else (batch,)
+        whole = prepare(model, *parts, labelled=labelled)
+        yield tuple(part for part in whole if part is not None)
 
 
 def _in_order(model: Any) -> list[str]:

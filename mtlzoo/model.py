@@ -197,9 +197,11 @@ class MultiTaskModel(TrainingStep, keras.Model):
         """Train the model, as `keras.Model.fit`; see there for the other arguments.
 
         Args:
-            x: a dict of arrays by input name, a data frame, a `tf.data.Dataset` of
-                `(x, y)` or `(x, y, sample_weight)`, or whatever else Keras takes.
-            y: a dict of arrays by task name, or a data frame. Tasks may be absent.
+            x: a dict of arrays by input name, a data frame, a `tf.data.Dataset` or
+                generator of `(x, y)` or `(x, y, sample_weight)`, or whatever else Keras
+                takes.
+            y: a dict of arrays by task name, or a data frame. Tasks may be absent. The
+                names of classes can be labels where the task knows them.
             sample_weight: a dict of arrays by task name, where tasks may be absent, or
                 one array for all tasks.
             class_weight: must be `None`: class weights belong to a task.

@@ -162,6 +162,36 @@ def test_no_inputs(method):
         getattr(two_task_model(), method)(None)
 
 
+def batches(*parts):
+    """Yield them for ever, as Keras wants it."""
+    while True:
+        yield parts
+
+
+@pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
+def test_generators_take_what_arrays_do():
+    x = {"job": np.array(["clerk", None, "nurse"], object)}
+    y = {"late": [True, None, False]}
+    model = mtlzoo.build(
+        "shared_bottom", inputs={"job": JOB}, tasks=[tasks.Binary("late")]
+    )
+    options = {"steps": 1, "verbose": 0, "return_dict": True}
+    expected = model.evaluate(x, y, verbose=0, return_dict=True)
+    assert model.evaluate(batches(x, y), **options) == pytest.approx(expected)
+    weights = {"late": [1.0, 1.0, 0.0]}
+    expected = model.evaluate(x, y, sample_weight=weights, verbose=0, return_dict=True)
+    assert model.evaluate(batches(x, y, weights), **options) == pytest.approx(expected)
+    expected = model.predict(x, verbose=0)["late"]
+    for given in (batches(x, y), batches(x)):
+        found = model.predict(given, steps=1, verbose=0)["late"]
+        np.testing.assert_array_equal(found, expected)
+    model.fit(batches(x, y), steps_per_epoch=2, verbose=0)
+    with pytest.raises(LabelError, match=r"'late' .* from 0 to 1. Received: 5"):
+        model.fit(batches(x, {"late": [1, 0, 5]}), steps_per_epoch=1, verbose=0)
+    with pytest.raises(DataError, match="Missing: job"):
+        model.predict(batches({"jobs": x["job"]}), steps=1, verbose=0)
+
+
 def test_rows_of_different_lengths():
     model = mtlzoo.build(
         "shared_bottom",
