@@ -146,7 +146,9 @@ def _as_input(name: str, values: Any, tensor: Any) -> Any:
     check_rows(name, tensor, tuple(array.shape))
     if ops.is_tensor(array):
         check_type(name, tensor, array.dtype)
-        return array
+        if "int" not in tensor.dtype:
+            return array
+        array = ops.convert_to_numpy(array)  # to see that nothing is lost
     if array.ndim > len(tensor.shape):
         array = array.squeeze(-1)  # which Keras doesn't do with strings
     array = as_dtype(array, tensor.dtype, what)

@@ -102,10 +102,9 @@ def check_rows(name: str, tensor: Any, shape: tuple[int | None, ...]) -> None:
 
 
 def check_type(name: str, tensor: Any, dtype: Any) -> None:
-    """Refuse tensors whose values Keras would cut to fit `tensor`, or can't cast."""
+    """Refuse texts for numbers and numbers for texts, which Keras can't cast."""
     came = keras.backend.standardize_dtype(dtype)
-    cuts = tensor.dtype.startswith(("int", "uint")) and "float" in came
-    if cuts or (came == "string") != (tensor.dtype == "string"):
+    if (came == "string") != (tensor.dtype == "string"):
         raise DataError(
             f"Input {name!r} must have type {tensor.dtype}. Received tensors of "
             f"{came}; convert them first, in a data set by its method map."

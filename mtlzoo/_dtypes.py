@@ -84,6 +84,10 @@ def _integers(values: Any, dtype: str, what: str) -> Any:
     with np.errstate(invalid="ignore"):
         integers = there.astype(dtype)
     wrong = integers != there
+    if dtype == "uint8" and there.max(initial=0) > 1:
+        # Pixels that were resized have fractions, which don't matter; those from 0 to 1
+        # would all be black.
+        wrong = (there < 0) | (there > 255)
     if missing.any() and dtype == "int64":
         integers[missing] = MISSING_INTEGER
     elif missing.any():
