@@ -1,3 +1,4 @@
+import string
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -19,9 +20,9 @@ class Text(Feature):
     word are masked.
 
     Args:
-        vocabulary: the known words, most frequent first by habit. Without one the text
-            stays raw, for a trunk that splits it itself:
-            `trunks.Pretrained("minilm_l6")`.
+        vocabulary: the known words, most frequent first by habit, as texts are split:
+            in lower case and without punctuation. Without one the text stays raw, for a
+            trunk that splits it itself: `trunks.Pretrained("minilm_l6")`.
         length: how many words are read; longer texts are cut, shorter ones padded.
         dimension: of the embedding.
 
@@ -41,6 +42,15 @@ class Text(Feature):
         self.vocabulary = [str(word) for word in vocabulary]
         self.length = length
         self.dimension = dimension
+        for word in self.vocabulary:
+            if (plain := _as_split(word)) != word or not word:
+                raise DataError(
+                    "The words of a Text must be as texts are split, in lower case and "
+                    f"without punctuation; {word!r} would never be found."
+                    + (f" Write {plain!r}." if plain else "")
+                )
+        if len(set(self.vocabulary)) != len(self.vocabulary):
+            raise DataError("`vocabulary` holds a word twice.")
         if length < 1 or dimension < 1:
             raise DataError(
                 "A Text feature needs a length and a dimension of at least 1. "
@@ -84,6 +94,18 @@ class Text(Feature):
             mask_zero=True,
             name=f"{name}.embedding",
         )(words)
+
+
+_SPLIT = str.maketrans(
+    string.ascii_uppercase,
+    string.ascii_lowercase,
+    string.punctuation + string.whitespace,
+)
+
+
+def _as_split(word: str) -> str:
+    """Return what a `TextVectorization` reads of a word: it changes ASCII alone."""
+    return word.translate(_SPLIT)
 
 
 @FEATURES.register("tokens")

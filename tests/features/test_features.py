@@ -125,6 +125,14 @@ def test_text_is_lower_cased_and_stripped():
     np.testing.assert_array_equal(encoded[0], encoded[1])
 
 
+def test_text_takes_any_word_that_texts_are_split_into():
+    texts = np.array(
+        ["Déjà-vu: l'École!", "ÉTÉ\u00a0chaud, \u00bfqué?", "\u5bff\u3000\u53f8 x_y\tz"]
+    )
+    feature = features.Text.from_values(texts, length=4)
+    assert features.Text(feature.vocabulary).vocabulary == feature.vocabulary
+
+
 def test_text_vocabulary_is_the_most_frequent_words():
     feature = features.Text.from_values(["b a", "a. A", "c b"], size=2)
     assert feature.vocabulary == ["a", "b"]
@@ -169,6 +177,9 @@ def test_infer_takes_a_data_frame():
         (lambda: features.Categorical(["a", 1]), "strings only or integers only"),
         (lambda: features.Categorical(["a", "a"]), "holds a value twice"),
         (lambda: features.Text(["a"], length=0), "needs a length and a dimension"),
+        (lambda: features.Text(["a", "Don't"]), "never be found. Write 'dont'"),
+        (lambda: features.Text(["!"]), "'!' would never be found.$"),
+        (lambda: features.Text(["a", "b", "a"]), "holds a word twice"),
         (lambda: features.Tokens(1), "must be at least 2"),
         (lambda: features.Sequence((3,)), "must be \\(steps, width\\)"),
         (lambda: features.Image((3, 3)), "must be \\(height, width, channels\\)"),
