@@ -12,7 +12,7 @@ from mtlzoo._step import TrainingStep
 from mtlzoo._toggled import follow, hold, trained
 from mtlzoo.balancing._hooks import with_epoch_hooks
 from mtlzoo.balancing._prepare import prepare
-from mtlzoo.errors import LabelError, TaskError
+from mtlzoo.errors import ExportError, LabelError, TaskError
 from mtlzoo.sharing._report import sharing_report
 from mtlzoo.tasks import Task, change_tasks, check_tasks
 
@@ -242,6 +242,20 @@ class MultiTaskModel(TrainingStep, keras.Model):
         """Return predictions by task name, as `keras.Model.predict`."""
         x, _, _ = _data.prepare(self, x, labelled=False)
         return super().predict(x, *args, **kwargs)
+
+    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Write the model to a `.keras` file, as `keras.Model.save`.
+
+        Raises:
+            ExportError: the file is to be HDF5, whose loader doesn't know of models
+                that aren't Keras's own.
+        """
+        if str(filepath).endswith((".h5", ".hdf5")):
+            raise ExportError(
+                "A MultiTaskModel can't be read again from an HDF5 file. Write a "
+                f"'.keras' file, or weights by `save_weights`. Received: {filepath}."
+            )
+        super().save(filepath, *args, **kwargs)
 
     # Looking inside.
 

@@ -6,7 +6,7 @@ from examples import two_task_data, two_task_model
 
 import mtlzoo
 from mtlzoo import MultiTaskModel, balancing, tasks, trunks
-from mtlzoo.errors import TaskError
+from mtlzoo.errors import ExportError, TaskError
 
 
 def plain_keras(seed=0):
@@ -320,6 +320,12 @@ class TestKerasFeatures:
         again = keras.saving.load_model(tmp_path / "m.keras")
         x, y = two_task_data()
         assert np.isfinite(again.fit(x, y, verbose=0).history["loss"][0])
+
+    @pytest.mark.parametrize("name", ["m.h5", "m.hdf5"])
+    def test_refuses_what_could_not_be_read_again(self, tmp_path, name):
+        with pytest.raises(ExportError, match="can't be read again from an HDF5 file"):
+            two_task_model().save(tmp_path / name)
+        assert not list(tmp_path.iterdir())
 
     def test_uncompiled_load(self, tmp_path):
         model = two_task_model()
