@@ -15,6 +15,8 @@ SCALED = (
     "dtype='float32')."
 )
 
+CLIPPED = " Cut what is outside of 0 to 255: numpy.clip(pixels, 0, 255)."
+
 
 def as_dtype(column: Any, dtype: str, what: str) -> Any:
     """Return a column as an array of the type that an input declares.
@@ -83,19 +85,27 @@ def _integers(values: Any, dtype: str, what: str) -> Any:
     there = np.where(missing, 0, values) if missing.any() else values
     with np.errstate(invalid="ignore"):
         integers = there.astype(dtype)
-    wrong = integers != there
-    if dtype == "uint8" and there.max(initial=0) > 1:
-        # Pixels that were resized have fractions, which don't matter; those from 0 to 1
-        # would all be black.
-        wrong = (there < 0) | (there > 255)
+    wrong, hint = integers != there, ""
+    if dtype == "uint8":
+        wrong, hint = _refused_pixels(there, wrong)
     if missing.any() and dtype == "int64":
         integers[missing] = MISSING_INTEGER
     elif missing.any():
         wrong = missing
     if wrong.any():
-        hint = SCALED if dtype == "uint8" else ""
         raise DataError(
             f"{what} must hold whole numbers ({dtype}). Received {values.dtype}: "
             f"{values[wrong][0]}.{hint}"
         )
     return integers
+
+
+def _refused_pixels(pixels: Any, broken: Any) -> tuple[Any, str]:
+    """Return which pixels can't be bytes, and what to do about it.
+
+    Those that were resized have fractions, and may be a little above 255, which doesn't
+    matter; those from 0 to 1 would all be black.
+    """
+    if pixels.max(initial=0) <= 1:
+        return broken, SCALED
+    return (pixels <= -1) | (pixels >= 256), CLIPPED

@@ -194,13 +194,20 @@ def test_columns_without_a_feature(column, match):
         (["a"], "float32", r"must hold numbers \(float32\). Received: \['a'\]"),
         ([1.5], "int64", r"whole numbers \(int64\). Received float64: 1.5"),
         ([np.nan], "int32", r"whole numbers \(int32\). Received float64: nan"),
-        ([300], "uint8", r"whole numbers \(uint8\). Received int64: 300"),
+        ([300], "uint8", r"whole numbers \(uint8\). Received int64: 300. Cut.*clip"),
+        ([-3.5, 9.0], "uint8", r"Received float64: -3.5. Cut what is outside"),
+        ([-1.0, 0.5], "uint8", r"-1.0. For pixels that are scaled already"),
         ([0.5], "uint8", r"0.5. For pixels that are scaled already.*scale=1.0"),
     ],
 )
 def test_no_value_is_changed_to_fit(column, dtype, match):
     with pytest.raises(DataError, match=match):
         as_dtype(column, dtype, "Input 'c'")
+
+
+def test_resized_pixels_become_bytes():
+    pixels = as_dtype([-0.001, 0.0, 127.6, 255.00003], "uint8", "Input 'photo'")
+    np.testing.assert_array_equal(pixels, np.array([0, 0, 127, 255], "uint8"))
 
 
 @pytest.mark.parametrize(
