@@ -105,6 +105,12 @@ def find(browser, selector):
     return browser.find_element("css selector", selector)
 
 
+def wait_until(browser, condition):
+    from selenium.webdriver.support.ui import WebDriverWait  # it may not be there
+
+    WebDriverWait(browser, 10, poll_frequency=0.05).until(condition)
+
+
 def shown(browser):
     articles = browser.find_elements("css selector", "article:not([hidden])")
     return [one.get_attribute("id") for one in articles]
@@ -144,8 +150,8 @@ def test_content(opened):
     assert "No decision about a person." in article.text
     button = article.find_element("css selector", "button")
     button.click()
-    find(opened, "[id='mmoe.adult']")
-    assert button.text in ("copied", "selected")
+    # The clipboard takes its time, and the word goes away again.
+    wait_until(opened, lambda _: button.text in ("copied", "selected"))
     base = find(opened, "[id='resnet.photos']")
     assert '<script>alert("x")</script>' in base.text
 
