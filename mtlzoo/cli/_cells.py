@@ -49,6 +49,8 @@ def make_cells(
 def check_records(cells: Iterable[Settings], folder: Path) -> None:
     """Refuse a folder with records that aren't of these cells, before any training.
 
+    The folder is made, if it isn't there.
+
     Raises:
         DataError: a file holds the result of other settings, or can't be read.
         ExportError: the folder can't be written.
@@ -124,15 +126,13 @@ def run_cells(
 
     Args:
         cells: the settings of each.
-        folder: of the records.
+        folder: of the records, which `check_records` has made and looked through.
         keep_model: whether the trained model of a cell is saved beside its record, as
             `model_path` says.
 
     Raises:
         DataError: a file holds the result of other settings, or can't be read.
-        ExportError: the folder can't be written.
     """
-    check_records(cells, folder)
     logging.getLogger("tensorflow").addFilter(_is_no_retracing)
     for index, settings in enumerate(cells, start=1):
         record = _recorded(settings, folder)

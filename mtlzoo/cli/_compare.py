@@ -15,16 +15,22 @@ from mtlzoo.cli._comparison import (
     markdown,
     summarise,
 )
+from mtlzoo.cli._options import pairs, training
 from mtlzoo.cli._output import as_json, load_tensorflow, print_json, print_table, say
 from mtlzoo.cli._settings import Settings, parse_options
 from mtlzoo.errors import OptionError, UnknownNameError
 
 
+def _asked(text: str) -> list[str]:
+    """Return the names and wildcards in a text that commas separate."""
+    return [one.strip() for one in text.split(",")]
+
+
 def _names(registry: Registry, text: str) -> list[str]:
     """Return the names that comma-separated names and wildcards stand for."""
     found: list[str] = []
-    for pattern in text.split(","):
-        names = registry.list(pattern.strip())
+    for pattern in _asked(text):
+        names = registry.list(pattern)
         if not names:
             raise UnknownNameError(
                 unknown_name(registry.noun, pattern, registry.list())
@@ -71,22 +77,8 @@ def _by_architecture(
     help="Trainings of each, with the seeds 0, 1 and so on; more may follow later.",
 )
 @click.option("--trunk", help="Trunk; by default what suits the inputs.")
-@click.option(
-    "-t",
-    "--trunk-option",
-    "trunk_options",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Option of the trunk; repeatable.",
-)
-@click.option(
-    "-d",
-    "--dataset-option",
-    "dataset_options",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Option of the data set; repeatable.",
-)
+@pairs("-t", "--trunk-option", "trunk_options", of="the trunk")
+@pairs("-d", "--dataset-option", "dataset_options", of="the data set")
 @click.option(
     "-o",
     "--option",
@@ -95,18 +87,7 @@ def _by_architecture(
     metavar="ARCHITECTURE.NAME=VALUE",
     help="Option of one of the architectures; repeatable.",
 )
-@click.option(
-    "--rows", type=click.IntRange(1), help="Training rows used; by default all."
-)
-@click.option("--epochs", type=click.IntRange(1), default=5, show_default=True)
-@click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True)
-@click.option(
-    "--learning-rate",
-    type=click.FloatRange(0, min_open=True),
-    default=1e-3,
-    show_default=True,
-    help="Of Adam.",
-)
+@training
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -119,8 +100,6 @@ def compare(
     balancing: str,
     seeds: int,
     options: tuple[str, ...],
-    trunk_options: tuple[str, ...],
-    dataset_options: tuple[str, ...],
     output: Path | None,
     as_json: bool,
     **settings: Any,
@@ -141,8 +120,6 @@ def compare(
     base = Settings(
         dataset=dataset,
         architecture=_cells.BASELINE,
-        dataset_options=parse_options(dataset_options),
-        trunk_options=parse_options(trunk_options),
         **settings,
     )
     compared = _names(ARCHITECTURES, architectures)
@@ -161,8 +138,8 @@ def compare(
     made = _cells.leave_out(
         made,
         folder / "runs",
-        {name.strip() for name in architectures.split(",")},
-        {name.strip() for name in balancing.split(",")},
+        _asked(architectures),
+        _asked(balancing),
     )
     try:
         rows = summarise(_cells.run_cells(made, folder / "runs"))

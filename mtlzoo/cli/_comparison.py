@@ -29,7 +29,7 @@ def summarise(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     by_method: dict[str, list[dict[str, Any]]] = {}
     for record in records:
         settings = record["settings"]
-        name = method_name(settings["architecture"], settings["balancing"])
+        name = _method_name(settings["architecture"], settings["balancing"])
         by_method.setdefault(name, []).append(record)
     first = by_method[BASELINE][0]
     names = {task: f"{task}_{one[0]}" for task, one in first["headlines"].items()}
@@ -68,11 +68,6 @@ def summarise(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def method_name(architecture: str, balancing: str) -> str:
-    """Return what a row is called: equal weights go without saying."""
-    return architecture + (f" + {balancing}" if balancing != "equal" else "")
 
 
 def columns(rows: list[dict[str, Any]]) -> list[str]:
@@ -147,6 +142,11 @@ def markdown(rows: list[dict[str, Any]], command: str) -> str:
     ]
     paragraphs = ["\n".join(lines), " ".join(explanation(rows))]
     return "\n\n".join([*paragraphs, f"```bash\n{command}\n```\n"])
+
+
+def _method_name(architecture: str, balancing: str) -> str:
+    """Return what a row is called: equal weights go without saying."""
+    return architecture + (f" + {balancing}" if balancing != "equal" else "")
 
 
 def _ranks(means: _Means, higher: Mapping[str, bool]) -> dict[str, float]:

@@ -42,9 +42,11 @@ def train(recipe: Recipe, folder: Path) -> Trained:
 
     Raises:
         DataError: the folder holds trainings of another recipe.
+        ExportError: the folder can't be written.
     """
     published = recipe.run.architecture
     cells = recipe.cells
+    _cells.check_records(cells, folder)
     records = list(
         _cells.run_cells(
             cells, folder, keep_model=lambda one: one.architecture == published

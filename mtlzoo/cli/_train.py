@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -6,19 +5,10 @@ import click
 from click.core import ParameterSource
 
 from mtlzoo.cli import _folder, _recipe_command, _run
+from mtlzoo.cli._options import pairs, training
 from mtlzoo.cli._output import as_json, load_tensorflow, print_json, say, say_next
 from mtlzoo.cli._results import print_metrics, task_names
-from mtlzoo.cli._settings import SCHEDULES, Settings, parse_options
-
-
-def _pairs(*names: str, of: str) -> Callable[[Any], Any]:
-    return click.option(
-        *names,
-        multiple=True,
-        metavar="NAME=VALUE",
-        callback=lambda context, parameter, value: parse_options(value),
-        help=f"Option of {of}; repeatable.",
-    )
+from mtlzoo.cli._settings import SCHEDULES, Settings
 
 
 @click.command()
@@ -30,24 +20,13 @@ def _pairs(*names: str, of: str) -> Callable[[Any], Any]:
     type=click.Path(path_type=Path),
     help="File that says it all: data, model, training, seeds.",
 )
-@_pairs("-o", "--option", "options", of="the architecture")
+@pairs("-o", "--option", "options", of="the architecture")
 @click.option("--trunk", help="Trunk; by default what suits the inputs.")
-@_pairs("-t", "--trunk-option", "trunk_options", of="the trunk")
+@pairs("-t", "--trunk-option", "trunk_options", of="the trunk")
 @click.option("--balancing", default="equal", show_default=True, help="Balancing.")
-@_pairs("-b", "--balancing-option", "balancing_options", of="the balancing")
-@_pairs("-d", "--dataset-option", "dataset_options", of="the data set")
-@click.option(
-    "--rows", type=click.IntRange(1), help="Training rows used; by default all."
-)
-@click.option("--epochs", type=click.IntRange(1), default=5, show_default=True)
-@click.option("--batch-size", type=click.IntRange(1), default=256, show_default=True)
-@click.option(
-    "--learning-rate",
-    type=click.FloatRange(0, min_open=True),
-    default=1e-3,
-    show_default=True,
-    help="Of Adam.",
-)
+@pairs("-b", "--balancing-option", "balancing_options", of="the balancing")
+@pairs("-d", "--dataset-option", "dataset_options", of="the data set")
+@training
 @click.option(
     "--schedule",
     type=click.Choice(SCHEDULES),
