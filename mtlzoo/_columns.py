@@ -104,7 +104,11 @@ def as_array(column: Any, what: str, error: type[Exception] = DataError) -> Any:
         DataError: the rows have different shapes, a row is no value, or the values are
             none of these.
     """
-    array = plain_array(column, what, error)
+    return typed(plain_array(column, what, error), what, error)
+
+
+def typed(array: Any, what: str, error: type[Exception] = DataError) -> Any:
+    """Return what `as_array` does, of an array of `plain_array`."""
     kind = array.dtype.kind
     if kind in "OS":
         return _by_content(array.astype(object), what, error)

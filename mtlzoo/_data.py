@@ -11,7 +11,7 @@ from keras import ops
 from mtlzoo import _dataset, _labels
 from mtlzoo._columns import columns_of, is_table, plain_array
 from mtlzoo._dataset import MARK, check_rows, check_type, refuse_missing_inputs
-from mtlzoo._dtypes import as_dtype
+from mtlzoo._dtypes import as_dtype, cast
 from mtlzoo.errors import DataError, LabelError
 
 
@@ -151,7 +151,7 @@ def _as_input(name: str, values: Any, tensor: Any) -> Any:
         array = ops.convert_to_numpy(array)  # to see that nothing is lost
     if array.ndim > len(tensor.shape):
         array = array.squeeze(-1)  # which Keras doesn't do with strings
-    array = as_dtype(array, tensor.dtype, what)
+    array = cast(array, tensor.dtype, what)
     if tensor.dtype == "string":
         # Keras refuses NumPy's strings and takes TensorFlow's.
         return ops.convert_to_tensor(array, dtype="string")

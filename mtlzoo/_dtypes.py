@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from mtlzoo._columns import as_array, plain_array, text_of
+from mtlzoo._columns import plain_array, text_of, typed
 from mtlzoo.errors import DataError
 
 MISSING_INTEGER = int(np.iinfo("int64").min)
@@ -33,9 +33,14 @@ def as_dtype(column: Any, dtype: str, what: str) -> Any:
         DataError: the column holds texts where numbers are wanted, or numbers that
             `dtype` can't hold.
     """
+    return cast(plain_array(column, what), dtype, what)
+
+
+def cast(array: Any, dtype: str, what: str) -> Any:
+    """Return what `as_dtype` does, of an array of `plain_array`."""
     if dtype == "string":
-        return _texts(plain_array(column, what), what)
-    array = as_array(column, what)
+        return _texts(array, what)
+    array = typed(array, what)
     if array.dtype.kind == "M":
         array = array.astype("datetime64[s]").astype("int64")
     try:

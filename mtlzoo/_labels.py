@@ -26,14 +26,14 @@ def prepare_labels(model: Any, y: Any, rows: int) -> dict[str, Any]:
     refuse_unknown_tasks(by_name, y)
     labels = {}
     for name, values in y.items():
-        array = label_array(by_name[name], values)
+        _, array = _checked(by_name[name], values)
         if len(array) != rows:
             raise LabelError(
                 f"Labels of task {name!r} must have as many rows as the inputs, "
                 f"{rows}. Received: {len(array)}."
             )
         check_shape(by_name[name], array.shape, model.output[name].shape)
-        labels[name] = array.astype("float32")
+        labels[name] = array
     return labels
 
 
@@ -43,6 +43,13 @@ def label_array(task: Task, values: Any) -> Any:
     Class indices are int32 where none is missing, all else is float32. The names of
     classes become their indices where the task knows them.
     """
+    array, labels = _checked(task, values)
+    is_index = task.num_labels is not None and array.dtype.kind in "biu"
+    return array.astype("int32") if is_index else labels
+
+
+def _checked(task: Task, values: Any) -> tuple[Any, Any]:
+    """Return labels as they came, but indices for names, and as float32."""
     what = f"Labels of task {task.name!r}"
     array = as_array(values, what, LabelError)
     names: list[str] | None = getattr(task, "class_names", None)
@@ -58,8 +65,7 @@ def label_array(task: Task, values: Any) -> Any:
         ) from error
     check_shape(task, labels.shape)
     _check_range(task, labels)
-    is_index = task.num_labels is not None and array.dtype.kind in "biu"
-    return array.astype("int32") if is_index else labels
+    return array, labels
 
 
 def _names_hint(task: Task) -> str:

@@ -4,8 +4,8 @@ from typing import Any, Self
 import keras
 import numpy as np
 
-from mtlzoo._columns import as_array, holds_booleans
-from mtlzoo._dtypes import as_dtype
+from mtlzoo._columns import holds_booleans, plain_array, typed
+from mtlzoo._dtypes import cast
 from mtlzoo._registry import FEATURES
 from mtlzoo.errors import DataError
 from mtlzoo.features._base import Feature
@@ -61,15 +61,17 @@ class Categorical(Feature):
                 ones are left out.
             dimension: of the embedding.
         """
-        array = as_array(values, "`values`")
+        plain = plain_array(values, "`values`")
+        array = typed(plain, "`values`")
         if array.dtype.kind in "bf" or holds_booleans(array):
-            array = as_dtype(array, "float64", "`values`")
+            array = cast(array, "float64", "`values`")
             array = array[~np.isnan(array)]
             # Integers become floats where some are missing.
             if (array == np.floor(array)).all():
                 array = array.astype("int64")
         elif array.dtype.kind in "OUM":
-            array = as_dtype(values, "string", "`values`")
+            if array.dtype.kind == "M":
+                array = cast(plain, "string", "`values`")
             # A column of empty texts has this vocabulary, since one can't be empty.
             array = array[array != ""] if (array != "").any() else array
         return cls(sorted(set(array.ravel().tolist())), dimension)
