@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from mtlzoo._multi_task import require_tasks
 from mtlzoo.errors import DataError, TaskError
 
 
@@ -132,12 +133,7 @@ class BalancingLog(keras.callbacks.Callback):
             self._writer = None
 
     def _check(self) -> None:
-        if not hasattr(self.model, "tasks"):
-            raise DataError(
-                "BalancingLog watches a multi-task model. Received a "
-                f"{type(self.model).__name__}, which knows of no tasks. Make it one "
-                "that does: mtlzoo.MultiTaskModel.from_functional(model, tasks)."
-            )
+        require_tasks(self.model, "BalancingLog watches a multi-task model. Received a")
         tasks = [task.name for task in self.model.tasks]
         names = _names(tasks)
         for name in names:

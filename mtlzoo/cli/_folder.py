@@ -15,6 +15,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mtlzoo._multi_task import require_tasks
 from mtlzoo._staging import not_writable, publish, staging
 from mtlzoo._version import __version__
 from mtlzoo.cli._output import say
@@ -116,11 +117,7 @@ def load_multi_task_model(path: Path) -> Any:
         DataError: Keras can't read it, or it has no tasks.
     """
     model = load_model(path)
-    if not hasattr(model, "tasks"):
-        raise DataError(
-            f"{str(path)!r} holds a {type(model).__name__}, which knows of no tasks. "
-            "Make it one that does: mtlzoo.MultiTaskModel.from_functional(model, tasks)"
-        )
+    require_tasks(model, f"{str(path)!r} holds a")
     return model
 
 

@@ -3,6 +3,7 @@ from typing import Any
 
 import numpy as np
 
+from mtlzoo._multi_task import require_tasks
 from mtlzoo.errors import DataError
 
 
@@ -54,12 +55,9 @@ def affinity(
     import keras
     import tensorflow as tf  # importing this package must not
 
-    if not hasattr(model, "tasks"):
-        raise DataError(
-            "Affinity is between the tasks of a multi-task model. Received a "
-            f"{type(model).__name__}, which knows of no tasks. Make it one that does: "
-            "mtlzoo.MultiTaskModel.from_functional(model, tasks)."
-        )
+    require_tasks(
+        model, "Affinity is between the tasks of a multi-task model. Received a"
+    )
     if isinstance(data, tuple):
         data = tf.data.Dataset.from_tensor_slices(data).batch(batch_size)
     spec = getattr(data, "element_spec", None)
